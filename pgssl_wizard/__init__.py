@@ -1,0 +1,3 @@
+"""TLS for PostgreSQL, step by step: inspect, choose, preview, apply, prove, undo."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,36 @@
+"""What each kind of certificate says, before any key exists: the plan shows profiles, apply turns them into certificates.
+
+The profiles satisfy libpq, OpenSSL with `-x509_strict`, pyca's verifier and pkilint. Ed25519 is absent on purpose: a leaf
+signed by it breaks SCRAM channel binding in libpq 13 to 18.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+KeyType = Literal["ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"]
+CertificateKind = Literal["root", "intermediate", "server", "self-signed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One certificate to be made.
+
+    Attributes:
+        kind: which profile of extensions it gets.
+        common_name: the subject's CN, at most 64 characters.
+        names: subject alternative names, DNS names and addresses as a person writes them; empty for CAs.
+        key: the type of its own key.
+        days: how long it lives, from an hour before it is made; never beyond its issuer.
+        issuer: the common name of who signs it; its own for `root` and `self-signed`.
+        path_length: how many CAs may stand below it, None for leaves.
+    """
+
+    kind: CertificateKind
+    common_name: str
+    key: KeyType
+    days: int
+    issuer: str
+    names: tuple[str, ...] = ()
+    path_length: int | None = None

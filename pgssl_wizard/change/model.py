@@ -1,0 +1,49 @@
+"""What a change reports while it runs, and what it leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pgssl_wizard.findings import Finding
+from pgssl_wizard.plan.model import Effective
+from pgssl_wizard.proof.model import Proof
+
+#: The stations of a change in order; `TLS` is proved before the rules are touched.
+Station = Literal["rehearse", "back-up", "write", "reload", "prove-tls", "rules", "reload-rules", "prove-all", "undo"]
+State = Literal["none", "applied", "pending", "rolled-back"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of progress: which station, how it stands, in words, and how long it took once it is done."""
+
+    station: Station
+    state: Literal["running", "done", "failed", "skipped"]
+    text: str
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One applied plan, as `history` lists it.
+
+    Attributes:
+        id: None when there was nothing to do.
+        files: what was written, deleted or modified, for the report.
+        kept: CA files that an undo leaves where they are.
+    """
+
+    id: str | None
+    state: State
+    effective: Effective
+    proved: bool
+    made: datetime | None = None
+    files: tuple[Path, ...] = ()
+    kept: tuple[Path, ...] = ()
+    trust_anchor: Path | None = None
+    trust_anchor_sha256: str | None = None
+    proof: Proof | None = None
+    findings: tuple[Finding, ...] = ()
