@@ -1,0 +1,325 @@
+"""What a change is going to do, on disk before it does it.
+
+`<data directory>/pgsql_tmp.pgssl-wizard/changes/<id>/` holds `journal.json` and a copy of every file that the change
+touches. A change is registered whole before its first write, so that after a kill at any instant the journal knows more than
+the disk does, never less: whether an operation was done is read off the files themselves.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from pgssl_wizard.change.paths import changes_directory, state_directory
+from pgssl_wizard.change.write import FileState, create, make_directory, read_state, replace
+from pgssl_wizard.errors import Interrupted, Refused
+from pgssl_wizard.plan.model import Effective
+
+FORMAT = 1
+
+#: `working` and `undoing` are the unfinished ones.
+JournalState = Literal["working", "applied", "undoing", "rolled-back"]
+#: `sql`: the server itself rewrites the file, so nobody knows beforehand what it will hold.
+#: `bridge`: written and taken away again within the change (see `pair`).
+OperationKind = Literal["directory", "file", "sql", "bridge", "ca"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One file or directory that the change creates, modifies or deletes.
+
+    Attributes:
+        before: how it stood; its content is in the backup.
+        backup: name of the copy inside the change's directory, None when there was nothing to copy.
+        after_sha256: of what was written; None for deletions, directories and files that the server rewrites.
+        removes: the change deletes the file.
+    """
+
+    kind: OperationKind
+    path: Path
+    phase: str
+    before: FileState
+    backup: str | None = None
+    after_sha256: str | None = None
+    after_mode: int = 0
+    after_uid: int = -1
+    after_gid: int = -1
+    removes: bool = False
+
+    def to_json(self) -> dict[str, object]:
+        """Return the operation as the journal stores it; no content, no secrets."""
+        before = self.before
+        return {
+            "kind": self.kind,
+            "path": os.fsdecode(self.path),
+            "phase": self.phase,
+            "backup": self.backup,
+            "before": None
+            if not before.exists
+            else {
+                "mode": f"{before.mode:04o}",
+                "uid": before.uid,
+                "gid": before.gid,
+                "modified_ns": before.modified_ns,
+                "sha256": before.sha256,
+                "attributes": {name: base64.b64encode(value).decode() for name, value in before.attributes.items()},
+            },
+            "after": None
+            if self.removes
+            else {"sha256": self.after_sha256, "mode": f"{self.after_mode:04o}", "uid": self.after_uid, "gid": self.after_gid},
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Operation:
+        """Read what `to_json` made; the content of `before` is left to `Journal.backup_of`."""
+        before, after = data["before"], data["after"]
+        return cls(
+            kind=data["kind"],
+            path=Path(data["path"]),
+            phase=data["phase"],
+            backup=data["backup"],
+            before=FileState(exists=False)
+            if before is None
+            else FileState(
+                exists=True,
+                mode=int(before["mode"], 8),
+                uid=before["uid"],
+                gid=before["gid"],
+                modified_ns=before["modified_ns"],
+                sha256=before["sha256"],
+                attributes={name: base64.b64decode(value) for name, value in before["attributes"].items()},
+            ),
+            after_sha256=after and after["sha256"],
+            after_mode=int(after["mode"], 8) if after else 0,
+            after_uid=after["uid"] if after else -1,
+            after_gid=after["gid"] if after else -1,
+            removes=after is None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """One change as recorded.
+
+    Attributes:
+        id: UTC time of its beginning, sortable.
+        pid: of the process that made it.
+        names: what the server certificate was asked to cover; verify tries them.
+        kept: CA files, which no undo touches.
+        served_before: fingerprint of the certificate served before, None when TLS did not answer.
+        words: why it was rolled back, the server's own words where there are any.
+    """
+
+    data_directory: Path
+    id: str
+    made: datetime
+    state: JournalState
+    effective: Effective = "now"
+    proved: bool = False
+    pid: int = 0
+    plan_hash: str = ""
+    names: tuple[str, ...] = ()
+    trust_anchor: Path | None = None
+    trust_anchor_sha256: str | None = None
+    served_before: str | None = None
+    kept: tuple[Path, ...] = ()
+    sql: tuple[str, ...] = ()
+    words: str | None = None
+    operations: tuple[Operation, ...] = field(default=())
+
+    @property
+    def directory(self) -> Path:
+        """The change's own directory."""
+        return changes_directory(self.data_directory) / self.id
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to be put right."""
+        return self.state in {"applied", "rolled-back"}
+
+    def backup_of(self, operation: Operation) -> FileState:
+        """Return how the file stood before, content included.
+
+        Raises:
+            Refused: the copy is missing or not what it was.
+        """
+        if operation.backup is None:
+            return operation.before
+        path = self.directory / operation.backup
+        state = read_state(path)
+        if state.sha256 != operation.before.sha256:
+            raise Refused(
+                "the copy kept for undoing is missing or was changed",
+                where=str(path),
+                hint=f"put {operation.path} right by hand from a backup of your own",
+                code="backup-damaged",
+            )
+        return dataclasses.replace(operation.before, data=state.data)
+
+    def to_bytes(self) -> bytes:
+        """Return the journal as JSON."""
+        document = {
+            "format": FORMAT,
+            "id": self.id,
+            "made": self.made.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "state": self.state,
+            "effective": self.effective,
+            "proved": self.proved,
+            "pid": self.pid,
+            "plan_hash": self.plan_hash,
+            "names": list(self.names),
+            "trust_anchor": self.trust_anchor and os.fsdecode(self.trust_anchor),
+            "trust_anchor_sha256": self.trust_anchor_sha256,
+            "served_before": self.served_before,
+            "kept": [os.fsdecode(path) for path in self.kept],
+            "sql": list(self.sql),
+            "words": self.words,
+            "operations": [operation.to_json() for operation in self.operations],
+        }
+        return (json.dumps(document, indent=1) + "\n").encode("utf-8", "surrogateescape")
+
+    def write(self) -> None:
+        """Put the journal on disk, in place of its older self."""
+        parent = self.directory.stat()
+        replace(self.directory / "journal.json", self.to_bytes(), mode=0o600, uid=parent.st_uid, gid=parent.st_gid)
+
+
+def read(data_directory: Path, change_id: str) -> Journal:
+    """Return the journal of one change.
+
+    Raises:
+        Refused: there is no such change, or its journal cannot be read.
+    """
+    path = changes_directory(data_directory) / change_id / "journal.json"
+    try:
+        data = json.loads(path.read_bytes().decode("utf-8", "surrogateescape"))
+        if data["format"] != FORMAT:
+            raise Refused(
+                f"was written by another version of pgssl-wizard (format {data['format']})",
+                where=str(path),
+                hint="use that version to roll back",
+                code="journal-format",
+            )
+        return Journal(
+            data_directory=data_directory,
+            id=data["id"],
+            made=datetime.fromisoformat(data["made"]),
+            state=data["state"],
+            effective=data["effective"],
+            proved=data["proved"],
+            pid=data["pid"],
+            plan_hash=data["plan_hash"],
+            names=tuple(data["names"]),
+            trust_anchor=Path(data["trust_anchor"]) if data["trust_anchor"] else None,
+            trust_anchor_sha256=data["trust_anchor_sha256"],
+            served_before=data["served_before"],
+            kept=tuple(Path(path) for path in data["kept"]),
+            sql=tuple(data["sql"]),
+            words=data["words"],
+            operations=tuple(Operation.from_json(operation) for operation in data["operations"]),
+        )
+    except OSError as error:
+        raise Refused(f"cannot be read: {error.strerror}", where=str(path), code="journal-unreadable") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise Refused("is not a journal of ours", where=str(path), code="journal-unreadable") from error
+
+
+def read_all(data_directory: Path) -> list[Journal]:
+    """Return every recorded change, newest first; changes killed before their first write are left out.
+
+    Raises:
+        Refused: a journal cannot be read.
+    """
+    directory = changes_directory(data_directory)
+    try:
+        identifiers = sorted((entry.name for entry in directory.iterdir() if (entry / "journal.json").exists()), reverse=True)
+    except FileNotFoundError:
+        return []
+    except NotADirectoryError as error:
+        raise Refused("is not a directory of ours", where=str(directory), code="journal-unreadable") from error
+    except PermissionError as error:
+        raise Refused(
+            "cannot be read by this user",
+            where=str(directory),
+            hint="run as root or as the owner of the data directory",
+            code="journal-unreadable",
+        ) from error
+    return [read(data_directory, identifier) for identifier in identifiers]
+
+
+def make_state_directory(data_directory: Path, *, uid: int, gid: int) -> Path:
+    """Make the directory for changes, 0700 and the data directory owner's; return it.
+
+    Raises:
+        Refused: it cannot be made, or is not a directory of ours.
+    """
+    directory = state_directory(data_directory)
+    try:
+        for path in (directory, changes_directory(data_directory)):
+            if path.is_symlink():
+                raise Refused("is a symbolic link, and should be a directory of ours", where=str(path), code="state-directory")
+            make_directory(path, mode=0o700, uid=uid, gid=gid)
+    except OSError as error:
+        raise Refused(f"cannot be made: {error.strerror}", where=str(error.filename or directory), code="cannot-write") from error
+    return directory
+
+
+def begin(data_directory: Path, *, uid: int, gid: int, now: datetime) -> tuple[str, Path]:
+    """Make the directory of a new change; return its id and the directory.
+
+    Raises:
+        OSError: it could not be made.
+    """
+    while True:
+        identifier = f"{now.astimezone(UTC):%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z"
+        directory = changes_directory(data_directory) / identifier
+        if make_directory(directory, mode=0o700, uid=uid, gid=gid):
+            return identifier, directory
+        now += timedelta(milliseconds=1)
+
+
+def back_up(directory: Path, number: int, path: Path, state: FileState, *, uid: int, gid: int) -> str:
+    """Copy the content of `path` into the change's directory; return the copy's name there.
+
+    The copy belongs to the data directory's owner and nobody else may read it; the file's own mode and owner are in the journal.
+    """
+    assert state.data is not None
+    name = f"{number:02d}-{path.name[:120]}"
+    create(directory / name, state.data, mode=0o600, uid=uid, gid=gid)
+    return name
+
+
+def unfinished(journals: Iterable[Journal]) -> Journal | None:
+    """Return the change that was never finished, if any."""
+    return next((journal for journal in journals if not journal.finished), None)
+
+
+def refuse_unfinished(data_directory: Path) -> None:
+    """Stop when an earlier change was cut short.
+
+    Raises:
+        Interrupted: with the command that puts things right.
+    """
+    journal = unfinished(read_all(data_directory))
+    if journal is not None:
+        raise Interrupted(
+            f"the change {journal.id} was interrupted before it was finished",
+            where=str(data_directory),
+            hint=f"run: pgssl-wizard rollback {data_directory}",
+            code="interrupted-change",
+        )
+
+
+def forget_secrets(journal: Journal, names: Iterable[str]) -> None:
+    """Remove files from the change's directory that are needed no longer."""
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):
+            (journal.directory / name).unlink()
