@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -28,8 +29,7 @@ FORMAT = 1
 #: `working` and `undoing` are the unfinished ones.
 JournalState = Literal["working", "applied", "undoing", "rolled-back"]
 #: `sql`: the server itself rewrites the file, so nobody knows beforehand what it will hold.
-#: `bridge`: written and taken away again within the change (see `pair`).
-OperationKind = Literal["directory", "file", "sql", "bridge", "ca"]
+OperationKind = Literal["directory", "file", "sql", "ca"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,7 @@ class Journal:
         names: what the server certificate was asked to cover; verify tries them.
         kept: CA files, which no undo touches.
         served_before: fingerprint of the certificate served before, None when TLS did not answer.
+        certificate_before, key_before: what the settings pointed to while `ssl` was on; None when it was off.
         words: why it was rolled back, the server's own words where there are any.
     """
 
@@ -130,6 +131,10 @@ class Journal:
     trust_anchor: Path | None = None
     trust_anchor_sha256: str | None = None
     served_before: str | None = None
+    certificate_before: Path | None = None
+    key_before: Path | None = None
+    auto_conf: Path | None = None
+    log_file: Path | None = None
     kept: tuple[Path, ...] = ()
     sql: tuple[str, ...] = ()
     words: str | None = None
@@ -179,6 +184,10 @@ class Journal:
             "trust_anchor": self.trust_anchor and os.fsdecode(self.trust_anchor),
             "trust_anchor_sha256": self.trust_anchor_sha256,
             "served_before": self.served_before,
+            "certificate_before": self.certificate_before and os.fsdecode(self.certificate_before),
+            "key_before": self.key_before and os.fsdecode(self.key_before),
+            "auto_conf": self.auto_conf and os.fsdecode(self.auto_conf),
+            "log_file": self.log_file and os.fsdecode(self.log_file),
             "kept": [os.fsdecode(path) for path in self.kept],
             "sql": list(self.sql),
             "words": self.words,
@@ -221,6 +230,10 @@ def read(data_directory: Path, change_id: str) -> Journal:
             trust_anchor=Path(data["trust_anchor"]) if data["trust_anchor"] else None,
             trust_anchor_sha256=data["trust_anchor_sha256"],
             served_before=data["served_before"],
+            certificate_before=Path(data["certificate_before"]) if data["certificate_before"] else None,
+            key_before=Path(data["key_before"]) if data["key_before"] else None,
+            auto_conf=Path(data["auto_conf"]) if data["auto_conf"] else None,
+            log_file=Path(data["log_file"]) if data["log_file"] else None,
             kept=tuple(Path(path) for path in data["kept"]),
             sql=tuple(data["sql"]),
             words=data["words"],
@@ -318,8 +331,12 @@ def refuse_unfinished(data_directory: Path) -> None:
         )
 
 
-def forget_secrets(journal: Journal, names: Iterable[str]) -> None:
-    """Remove files from the change's directory that are needed no longer."""
-    for name in names:
-        with contextlib.suppress(FileNotFoundError):
-            (journal.directory / name).unlink()
+def sweep(data_directory: Path) -> None:
+    """Remove what runs left behind that were killed before their journal stood: nothing had been written then.
+
+    To be called by whoever holds the lock.
+    """
+    with contextlib.suppress(OSError):
+        for entry in changes_directory(data_directory).iterdir():
+            if not (entry / "journal.json").exists():
+                shutil.rmtree(entry, ignore_errors=True)

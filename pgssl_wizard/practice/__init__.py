@@ -1,0 +1,1 @@
+"""A throwaway cluster to try everything on."""

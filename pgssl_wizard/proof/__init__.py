@@ -1,0 +1,1 @@
+"""The proof: real connections, and what each of them ought to do."""

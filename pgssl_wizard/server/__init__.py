@@ -1,0 +1,1 @@
+"""The only room that connects to servers and that runs their programs."""

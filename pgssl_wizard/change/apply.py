@@ -1,0 +1,328 @@
+"""Carrying out a plan: rehearse, record, write, reload, prove; TLS first, then the rules; or put everything back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pgssl_wizard.change import checks, transaction
+from pgssl_wizard.change.after import cluster_after
+from pgssl_wizard.change.contents import Contents, Passphrase, fingerprint, make
+from pgssl_wizard.change.journal import Journal, refuse_unfinished, sweep
+from pgssl_wizard.change.lock import exclusive
+from pgssl_wizard.change.model import Change
+from pgssl_wizard.change.progress import Report, silent, skipped, station
+from pgssl_wizard.change.put_back import put_back
+from pgssl_wizard.change.rehearse import rehearse as rehearse_plan
+from pgssl_wizard.change.serving import NotProved, RunningServer
+from pgssl_wizard.change.signals import Stopped, Watch, watched
+from pgssl_wizard.change.way_in import WayIn
+from pgssl_wizard.cluster.facts import Cluster, Postmaster
+from pgssl_wizard.errors import Refused
+from pgssl_wizard.findings import Finding
+from pgssl_wizard.plan.model import Effective, Plan
+from pgssl_wizard.proof.model import Proof
+from pgssl_wizard.proof.verify import objections, verify
+from pgssl_wizard.server import command_line, postmaster
+
+
+def apply(
+    plan: Plan,
+    cluster: Cluster,
+    *,
+    report: Report = silent,
+    rehearse: bool = True,
+    reload: bool = True,
+    accept_lock_out: bool = False,
+    ca_passphrase: Passphrase | None = None,
+    user: str | None = None,
+    database: str | None = None,
+) -> Change:
+    """Carry out `plan` on `cluster` and prove it.
+
+    Args:
+        plan: what to do; refused when a file that it was made from has changed since.
+        cluster: what the plan was made from.
+        report: is told of every station.
+        rehearse: try the planned files on a throwaway cluster of the same programs first.
+        reload: ask a running server to take the new files.
+        accept_lock_out: go on although somebody known will no longer get in.
+        ca_passphrase: asked for the passphrase of an encrypted CA key.
+        user: whom the administrator logs in as; by default as found when the cluster was inspected.
+        database: which database the administrator's login uses.
+
+    Returns:
+        The change, with its proof where there was a server to prove it on; `id` is None when there was nothing to do.
+
+    Raises:
+        Refused: nothing was changed.
+        Interrupted: an earlier change was cut short and has to be rolled back first; or this one could not be put back whole.
+        RolledBack: it was tried, did not work, and everything is as before.
+    """
+    checks.check_user(cluster)
+    with exclusive(cluster.data_directory, uid=cluster.uid, gid=cluster.gid), watched() as watch:
+        refuse_unfinished(cluster.data_directory)
+        sweep(cluster.data_directory)
+        checks.check_unchanged(plan)
+        run = _Run(plan, cluster, report, watch, WayIn(cluster, user, database), datetime.now(UTC))
+        if plan.empty:
+            return run.nothing_to_do(prove=reload)
+        try:
+            run.check(accept_lock_out=accept_lock_out)
+            contents = make(plan, cluster, now=run.now, ca_passphrase=ca_passphrase)
+            checks.check_space(plan, contents.files)
+            if rehearse:
+                with station(report, "rehearse", "the same programs try the new files on a throwaway cluster"):
+                    rehearse_plan(plan, cluster, contents)
+            else:
+                skipped(report, "rehearse", "not wanted")
+        except Stopped as stopped:
+            raise Refused(f"{stopped}; nothing was changed", code="stopped") from None
+        return run.carry_out(contents, reload=reload, rehearsed=rehearse)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run of `apply`."""
+
+    plan: Plan
+    cluster: Cluster
+    report: Report
+    watch: Watch
+    way_in: WayIn
+    now: datetime
+    running: Postmaster | None = None
+    effective: Effective = "now"
+
+    def __post_init__(self) -> None:
+        # Whether it runs is looked up anew: a saved plan may be days old.
+        self.running = postmaster.read(self.cluster.data_directory)
+
+    @property
+    def by_sql(self) -> bool:
+        """Whether the server itself changes `postgresql.auto.conf`."""
+        return bool(self.plan.sql) and self.running is not None
+
+    def check(self, *, accept_lock_out: bool) -> None:
+        """Stop on everything that can be known beforehand."""
+        checks.check_findings(self.plan, accept_lock_out=accept_lock_out)
+        checks.check_permissions(self.plan)
+        if self.plan.sql and self.running is None and not any(change.role == "auto-settings" for change in self.plan.changes):
+            raise Refused("the server was running when the plan was made and is down now", hint="make the plan again", code="changed-since-plan")
+        if self.by_sql and not self.way_in.open_before:
+            raise Refused(
+                f"the plan needs SQL ({self.plan.sql[0]}), and nobody can log in: {self.way_in.problem}",
+                hint="name a superuser with --user, or stop the server first",
+                code="no-administrator",
+            )
+
+    def nothing_to_do(self, *, prove: bool) -> Change:
+        """Return what applying an empty plan is: a proof that all is well."""
+        anchor = self.plan.trust_anchor
+        sha256 = _fingerprint_of(anchor)
+        proof = verify(self.cluster, names=self.plan.answers.server.names, root=anchor) if self.running and prove else None
+        findings: list[Finding] = []
+        if proof is None:
+            findings.append(_not_proved("there was no running server to prove it on" if prove else "it was not asked for"))
+        elif not proof.holds:
+            findings.append(
+                Finding(
+                    "warning",
+                    "not-in-force",
+                    f"the files are as wanted, and the running server does not act like it: {objections(proof)}",
+                    hint="reload or restart it",
+                    topic="apply",
+                )
+            )
+        return Change(
+            id=None,
+            state="none",
+            effective="now" if self.running else "next-start",
+            proved=proof is not None and proof.holds,
+            trust_anchor=anchor,
+            trust_anchor_sha256=sha256,
+            proof=proof,
+            findings=tuple(findings),
+        )
+
+    def when(self, *, reload: bool) -> Effective:
+        """Return when the change takes effect."""
+        if self.running is None:
+            return "next-start"
+        if self.plan.effective == "restart-needed" or self._group_is_new(self.running):
+            return "restart-needed"
+        return "now" if reload else "not-reloaded"
+
+    def _group_is_new(self, server: Postmaster) -> bool:
+        """Whether the key can only be read through a group that the running server is not in: groups are taken on at its start."""
+        groups = command_line.groups(server.pid)
+        if groups is None:
+            return False
+        keys = [change for change in self.plan.changes if change.role == "server-key"]
+        return any(key.uid == 0 and self.cluster.uid != 0 and key.gid not in groups for key in keys)
+
+    def carry_out(self, contents: Contents, *, reload: bool, rehearsed: bool) -> Change:
+        """Write, reload and prove; or put everything back."""
+        self.effective = self.when(reload=reload)
+        with station(self.report, "back-up", "what will change is copied and recorded"):
+            # Until the block below, which puts things back, nothing may break in.
+            self.watch.hold()
+            try:
+                journal = transaction.register(self.plan, self.cluster, contents.files, by_sql=self.by_sql, now=self.now)
+            except OSError as error:
+                raise Refused(f"the journal cannot be written: {error.strerror}", where=error.filename, code="cannot-write") from error
+        server = RunningServer(self.running, self.cluster.log_file, _not_ours(self.plan, self.cluster)) if self.running and self.effective == "now" else None
+        try:
+            self.watch.release()
+            journal = dataclasses.replace(journal, effective=self.effective, trust_anchor_sha256=contents.trust_anchor_sha256)
+            journal, proof = self._write_and_prove(journal, contents, server)
+            self.watch.hold()
+            journal = transaction.finish(journal, state="applied", proved=proof is not None and proof.holds)
+        except BaseException as problem:
+            self.watch.hold()
+            put_back(journal, problem, server, self.way_in, self.report)
+            raise
+        return self._change(journal, proof, rehearsed=rehearsed)
+
+    def _write_and_prove(self, journal: Journal, contents: Contents, server: RunningServer | None) -> tuple[Journal, Proof | None]:
+        """Do it: the CA, TLS and its proof, then the rules and the proof of everything."""
+        files = contents.by_real_path()
+        with station(self.report, "write", "keys, certificates and settings are written"):
+            transaction.perform(journal, files, "ca")
+            transaction.perform(journal, files, "tls", pair=contents.pair)
+            if self.by_sql and self.running is not None:
+                with self.watch.held():
+                    self.way_in.run(self.running, self.plan.sql)
+                    journal = transaction.record_sql(journal)
+        if server is None:
+            why = _WHY_NOT_RELOADED[self.effective]
+            skipped(self.report, "reload", why)
+            skipped(self.report, "prove-tls", why)
+            self._write_rules(journal, files)
+            skipped(self.report, "reload-rules", why)
+            skipped(self.report, "prove-all", why)
+            return journal, None
+        self._take_and_prove_tls(server, contents)
+        return journal, self._take_and_prove_rules(journal, files, server)
+
+    def _take_and_prove_tls(self, server: RunningServer, contents: Contents) -> None:
+        """Reload, and see that new connections meet the certificate that was written; the rules are still the old ones."""
+        with station(self.report, "reload", "the server reads its settings and certificates"):
+            server.reload()
+            server.wait_until_served(contents.leaf_sha256)
+        with station(self.report, "prove-tls", "new connections meet the new certificate, by every name"):
+            if contents.leaf_sha256 is not None:
+                after = cluster_after(self.plan, self.cluster, self.running, rules=False)
+                self._prove(server, after, whole=False)
+
+    def _take_and_prove_rules(self, journal: Journal, files: Mapping[Path, bytes], server: RunningServer) -> Proof:
+        """Write the rules, reload, and prove everything."""
+        changed = self._write_rules(journal, files)
+        if changed:
+            with station(self.report, "reload-rules", "the server reads its rules"):
+                server.reload()
+        else:
+            skipped(self.report, "reload-rules", "no rule changes")
+        with station(self.report, "prove-all", "every sslmode with every root, and the administrator's own way in"):
+            after = cluster_after(self.plan, self.cluster, self.running, rules=True)
+            proof = self._prove(server, after, whole=True)
+            self.way_in.check(self.running)
+            words = server.words()
+            if words:
+                raise NotProved("the server did not take the new files", words)
+        return proof
+
+    def _write_rules(self, journal: Journal, files: Mapping[Path, bytes]) -> bool:
+        """Write the rules file or files; return whether there was anything to write."""
+        if not any(operation.phase == "rules" for operation in journal.operations):
+            skipped(self.report, "rules", "no rule changes")
+            return False
+        with station(self.report, "rules", "the access rules are written"):
+            transaction.perform(journal, files, "rules")
+        return True
+
+    def _prove(self, server: RunningServer, after: Cluster, *, whole: bool) -> Proof:
+        """Return the proof once it holds.
+
+        Raises:
+            NotProved: it does not, however long one waits.
+        """
+        proofs: list[Proof] = []
+
+        def objection() -> str | None:
+            proof = verify(after, names=self.plan.answers.server.names, root=self.plan.trust_anchor, whole=whole)
+            proofs.append(proof)
+            return objections(proof)
+
+        server.wait_until(objection)
+        return proofs[-1]
+
+    def _change(self, journal: Journal, proof: Proof | None, *, rehearsed: bool) -> Change:
+        """Return the report of a change that was made."""
+        findings = []
+        if proof is None:
+            findings.append(_not_proved(_WHY_NOT_PROVED[self.effective], rehearsed=rehearsed))
+        elif proof.served is None:
+            findings.append(_not_proved("the server listens on Unix sockets only", rehearsed=rehearsed))
+        if self.running is not None and not self.way_in.open_before:
+            findings.append(
+                Finding(
+                    "info",
+                    "way-in-not-tried",
+                    f"the administrator's own way in could not be tried: {self.way_in.problem}",
+                    hint="name a superuser with --user",
+                    topic="apply",
+                )
+            )
+        return Change(
+            id=journal.id,
+            state="applied",
+            effective=self.effective,
+            proved=proof is not None and proof.holds,
+            made=journal.made,
+            files=tuple(operation.path for operation in journal.operations if operation.kind in {"file", "sql"}),
+            kept=journal.kept,
+            trust_anchor=self.plan.trust_anchor,
+            trust_anchor_sha256=journal.trust_anchor_sha256,
+            proof=proof,
+            findings=tuple(findings),
+        )
+
+
+_WHY_NOT_RELOADED: dict[Effective, str] = {
+    "next-start": "the server is down",
+    "restart-needed": "the server has to be restarted first",
+    "not-reloaded": "not wanted",
+}
+
+_WHY_NOT_PROVED: dict[Effective, str] = {
+    "next-start": "the server is down; the change takes effect when it starts",
+    "restart-needed": "the running server must be restarted before it can read the new key; until then a reload by somebody else could "
+    "put the new rules in force without TLS",
+    "not-reloaded": "the server was not asked to reload; the change takes effect when it does",
+}
+
+
+def _not_proved(why: str, *, rehearsed: bool = False) -> Finding:
+    """Return the warning that belongs to a change nobody has seen working."""
+    seen = "the rehearsal has shown that these programs take the files" if rehearsed else "nothing has tried the files"
+    return Finding("warning", "not-proved", f"not proved: {why}. So far {seen}", hint="afterwards run verify", topic="apply")
+
+
+def _not_ours(plan: Plan, cluster: Cluster) -> tuple[str, ...]:
+    """Return the names of files that the server may complain about without our being the reason."""
+    ours = {change.path for change in plan.changes}
+    return () if cluster.ident_file in ours else (str(cluster.ident_file), cluster.ident_file.name)
+
+
+def _fingerprint_of(path: Path | None) -> str | None:
+    """Return the fingerprint of the first certificate in a file, None when it cannot be read."""
+    if path is None:
+        return None
+    try:
+        return fingerprint(path.read_bytes())
+    except OSError:
+        return None

@@ -1,0 +1,87 @@
+"""Undoing a change in the same run that made it, and saying why."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from pgssl_wizard.change import transaction
+from pgssl_wizard.change.journal import Journal
+from pgssl_wizard.change.progress import Report, station
+from pgssl_wizard.change.serving import NotProved, RunningServer, leaf_on_disk
+from pgssl_wizard.change.signals import Stopped
+from pgssl_wizard.change.transaction import ChangedMeanwhile
+from pgssl_wizard.change.way_in import WayIn
+from pgssl_wizard.errors import Interrupted, Refused, RolledBack, WizardError
+
+
+def put_back(journal: Journal, problem: BaseException, server: RunningServer | None, way_in: WayIn, report: Report) -> NoReturn:
+    """Put everything back, prove that, and say why it was necessary.
+
+    Args:
+        journal: the change as far as it was recorded.
+        problem: what went wrong.
+        server: the running server, None when it was not to be reloaded.
+        way_in: the administrator's login.
+        report: is told of the station.
+
+    Raises:
+        RolledBack: everything is as before.
+        Interrupted: something could not be put back.
+        BaseException: `problem` itself when it is a fault of ours; everything is as before then too.
+    """
+    message = in_words(problem)
+    unproved = None
+    with station(report, "undo", "everything is put back"):
+        try:
+            journal = transaction.undo(journal)
+        except (OSError, WizardError) as second:
+            raise Interrupted(
+                f"{message}. Not everything could be put back: {in_words(second)}",
+                where=str(journal.data_directory),
+                hint=f"see to that, then run: pgssl-wizard rollback {journal.data_directory}",
+                code="not-put-back",
+            ) from problem
+        if server is not None:
+            unproved = prove_undone(journal, server, way_in)
+        transaction.finish(journal, state="rolled-back", proved=unproved is None, words=message)
+    if not isinstance(problem, (OSError, WizardError, NotProved, ChangedMeanwhile, Stopped, KeyboardInterrupt)):
+        raise problem
+    end = "Everything is as before." if unproved is None else f"The files are as before, but {unproved}."
+    raise RolledBack(
+        f"{message}. {end}",
+        where=str(journal.data_directory),
+        hint="if it runs no more, start it; its files are as before" if unproved else None,
+        code=problem.code if isinstance(problem, WizardError) else _CODES.get(type(problem), "rolled-back"),
+    ) from problem
+
+
+_CODES: dict[type[BaseException], str] = {
+    NotProved: "not-proved",
+    ChangedMeanwhile: "changed-meanwhile",
+    Stopped: "stopped",
+    KeyboardInterrupt: "stopped",
+    OSError: "cannot-write",
+}
+
+
+def prove_undone(journal: Journal, server: RunningServer, way_in: WayIn | None = None) -> str | None:
+    """Reload, and see that the server is what it was; return what is still different, in words, or None."""
+    try:
+        server.reload()
+        server.wait_until_served(leaf_on_disk(journal.certificate_before), or_else=journal.served_before)
+        if way_in is not None:
+            way_in.check(server.postmaster)
+    except (NotProved, Refused) as still:
+        return in_words(still)
+    return None
+
+
+def in_words(problem: BaseException) -> str:
+    """Return what went wrong as a sentence without its full stop."""
+    match problem:
+        case OSError(filename=name, strerror=text) if text:
+            return f"{name}: {text}" if name else text
+        case KeyboardInterrupt():
+            return "stopped by the keyboard"
+        case _:
+            return (str(problem) or type(problem).__name__).rstrip(".")

@@ -1,0 +1,141 @@
+"""Putting back what stood before a change: the last one, a named one, or one that was cut short."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pgssl_wizard.change import transaction
+from pgssl_wizard.change.history import as_change
+from pgssl_wizard.change.journal import Journal, read_all, unfinished
+from pgssl_wizard.change.lock import exclusive, user_name
+from pgssl_wizard.change.model import Change
+from pgssl_wizard.change.paths import state_directory
+from pgssl_wizard.change.progress import Report, silent, skipped, station
+from pgssl_wizard.change.put_back import in_words, prove_undone
+from pgssl_wizard.change.serving import RunningServer
+from pgssl_wizard.change.signals import watched
+from pgssl_wizard.errors import Interrupted, Refused, UnusableInput
+from pgssl_wizard.findings import Finding
+from pgssl_wizard.server import postmaster
+
+
+def rollback(data_directory: Path, change_id: str | None = None, report: Report = silent) -> Change:
+    """Put back what stood before a change, byte for byte, with modes and owners, and prove it.
+
+    A change that was cut short is always ended first, whatever `change_id` says.
+
+    Args:
+        data_directory: of the cluster.
+        change_id: as `history` lists it; None for the newest.
+        report: is told of the stations.
+
+    Returns:
+        The change, rolled back; `id` is None when there was nothing to roll back.
+
+    Raises:
+        UnusableInput: there is no such change.
+        Refused: somebody has changed one of its files since; nothing was changed.
+        Interrupted: something could not be put back.
+    """
+    data_directory = data_directory.absolute()
+    if not state_directory(data_directory).is_dir():
+        return _nothing(data_directory, change_id)
+    owner = data_directory.stat()
+    if os.geteuid() not in {0, owner.st_uid}:
+        raise Refused(
+            f"the data directory belongs to {user_name(owner.st_uid)}, and you are {user_name(os.geteuid())}",
+            where=str(data_directory),
+            hint=f"run as root or as {user_name(owner.st_uid)}",
+            code="wrong-user",
+        )
+    with exclusive(data_directory, uid=owner.st_uid, gid=owner.st_gid), watched() as watch:
+        journals = read_all(data_directory)
+        journal = unfinished(journals) or _choose(journals, change_id, data_directory)
+        if journal is None:
+            return _nothing(data_directory, None)
+        _refuse_changed(journal)
+        # Half put back is worse than either end: signals wait.
+        watch.hold()
+        return _undo(journal, report)
+
+
+def _choose(journals: list[Journal], change_id: str | None, data_directory: Path) -> Journal | None:
+    """Return the change to undo: the named one, or the newest that stands."""
+    if change_id is None:
+        return next((journal for journal in journals if journal.state == "applied"), None)
+    named = next((journal for journal in journals if journal.id == change_id), None)
+    if named is None:
+        raise UnusableInput(f"there is no change {change_id}", where=str(data_directory), hint="see history", code="no-such-change")
+    if named.state == "rolled-back":
+        raise Refused(f"the change {change_id} is rolled back already", where=str(data_directory), code="already-rolled-back")
+    return named
+
+
+def _refuse_changed(journal: Journal) -> None:
+    """Stop when undoing would destroy what somebody did since.
+
+    Raises:
+        Refused: lists the files.
+    """
+    changed = transaction.changed_since(journal)
+    if changed:
+        raise Refused(
+            f"changed by somebody since: {', '.join(str(path) for path in changed)}",
+            where=str(changed[0]),
+            hint=f"roll back newer changes first, or compare with the copies in {journal.directory} and put them right by hand",
+            code="changed-since-change",
+        )
+
+
+def _undo(journal: Journal, report: Report) -> Change:
+    """Put the files back, reload, prove."""
+    restored: list[Path] = []
+    with station(report, "undo", "the files are put back"):
+        try:
+            journal = transaction.undo(journal, undone=restored.append)
+        except (OSError, Refused) as problem:
+            raise Interrupted(
+                f"not everything could be put back: {in_words(problem)}",
+                where=str(journal.data_directory),
+                hint="see to that, then run rollback again",
+                code="not-put-back",
+            ) from problem
+    running = postmaster.read(journal.data_directory)
+    findings: list[Finding] = []
+    if running is None:
+        skipped(report, "reload", "the server is down")
+        findings.append(
+            Finding("warning", "not-proved", "the server is down; the files are as before", hint="start it, then run verify", topic="apply")
+        )
+    else:
+        with station(report, "reload", "the server reads the old files"):
+            unproved = prove_undone(journal, RunningServer(running, journal.log_file))
+        if unproved is not None:
+            findings.append(
+                Finding(
+                    "warning",
+                    "not-proved",
+                    f"the files are as before, but {unproved}",
+                    hint="look into the server's log, or restart it",
+                    topic="apply",
+                )
+            )
+    if journal.kept:
+        kept = ", ".join(str(path) for path in journal.kept)
+        findings.append(Finding("info", "ca-kept", f"kept, because they are yours: {kept}", topic="apply"))
+    journal = transaction.finish(journal, state="rolled-back", proved=not any(finding.code == "not-proved" for finding in findings))
+    return as_change(journal, files=tuple(reversed(restored)), findings=tuple(findings), effective="now" if running else "next-start")
+
+
+def _nothing(data_directory: Path, change_id: str | None) -> Change:
+    """Return what rolling back is where nothing was changed."""
+    if change_id is not None:
+        raise UnusableInput(f"there is no change {change_id}", where=str(data_directory), hint="see history", code="no-such-change")
+    return Change(
+        id=None,
+        state="none",
+        effective="now",
+        proved=False,
+        findings=(Finding("info", "nothing-to-roll-back", "no change of ours stands here", where=str(data_directory), topic="apply"),),
+    )

@@ -1,0 +1,27 @@
+"""A change as JSON, in the shape that `apply`, `rollback` and `history` print."""
+
+from __future__ import annotations
+
+from pgssl_wizard.change.model import Change
+from pgssl_wizard.proof.serialise import proof_to_json, time_to_json
+
+
+def change_to_json(change: Change) -> dict[str, object]:
+    """Return the keys `change`, `trust_anchor` and those of `verify`."""
+    anchor = None
+    if change.trust_anchor is not None:
+        anchor = {"path": str(change.trust_anchor), "sha256": change.trust_anchor_sha256}
+    return {"change": summary_to_json(change), "trust_anchor": anchor, **proof_to_json(change.proof)}
+
+
+def summary_to_json(change: Change) -> dict[str, object]:
+    """Return one change without its proof, as `history` lists it."""
+    return {
+        "id": change.id,
+        "state": change.state,
+        "effective": change.effective,
+        "proved": change.proved,
+        "made": time_to_json(change.made) if change.made else None,
+        "files": [str(path) for path in change.files],
+        "kept": [str(path) for path in change.kept],
+    }

@@ -1,0 +1,151 @@
+"""The running server during a change: reload it, see what a new connection meets, hear what it says."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgssl_wizard.change.contents import fingerprint
+from pgssl_wizard.cluster.facts import Postmaster
+from pgssl_wizard.proof.model import Served
+from pgssl_wizard.proof.names import reachable_address
+from pgssl_wizard.server import handshake, log, process
+
+#: How long a server may take from SIGHUP to its first answer with the new files, seconds. It takes milliseconds; a machine
+#: that is short of memory takes longer.
+PATIENCE = 10.0
+#: Once the log says that something was not loaded, only this much longer, seconds: the rest of its words are on their way.
+_LAST_WORDS = 0.3
+_PAUSE = 0.02
+
+
+class NotProved(Exception):  # noqa: N818 - it says what happened
+    """The running server does not do what the change promised.
+
+    Args:
+        message: what was seen.
+        words: what the server wrote into its log about it, if anything.
+    """
+
+    def __init__(self, message: str, words: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.words = words
+
+    def __str__(self) -> str:
+        return f"{self.message}. The server says: {' / '.join(self.words)}" if self.words else self.message
+
+
+#: The server's closing words of a reload that it did not, or not wholly, carry out. "unaffected changes were applied" is not among
+#: them: that is what it says about somebody's edit that waits for a restart.
+_NOT_TAKEN = re.compile(r"was not reloaded|no changes were applied")
+
+def not_taken(complaints: Iterable[str], ignore: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return what the server says about files that it did not take; empty when it took them.
+
+    Args:
+        complaints: all that its log says about files, whoever is to blame.
+        ignore: closing words about files with these names do not count.
+    """
+    said = tuple(dict.fromkeys(complaints))
+    refused = any(_NOT_TAKEN.search(words) and not any(f"{name} was not reloaded" in words for name in ignore) for words in said)
+    return said if refused else ()
+
+
+@dataclass(slots=True)
+class RunningServer:
+    """One running server and where its log stood at the last reload.
+
+    Attributes:
+        ignore: complaints about files whose names end like this were there before us.
+    """
+
+    postmaster: Postmaster
+    log_file: Path | None = None
+    ignore: tuple[str, ...] = ()
+    _mark: log.Mark | None = None
+
+    @property
+    def address(self) -> str | None:
+        """Return where this machine reaches it over TCP; None when it listens on Unix sockets only."""
+        return reachable_address(self.postmaster.listen_address)
+
+    def reload(self) -> None:
+        """Ask the server to read its files again; it answers nothing.
+
+        Raises:
+            Refused: it is gone, or belongs to another user.
+        """
+        self._mark = log.mark(self.log_file)
+        process.reload(self.postmaster.pid)
+
+    def words(self) -> tuple[str, ...]:
+        """Return what the server complained about since the last reload, in its own words; empty without a readable log."""
+        return not_taken(log.complaints(self._mark), self.ignore) if self._mark is not None else ()
+
+    def served(self) -> Served | None:
+        """Return what a new TLS connection meets; None when TLS is not answered."""
+        address = self.address
+        return handshake.fetch(address, self.postmaster.port) if address else None
+
+    def wait_until(self, condition: Callable[[], str | None]) -> None:
+        """Ask again and again until `condition` has no objection left.
+
+        Args:
+            condition: returns what is still wrong, None when all is well.
+
+        Raises:
+            NotProved: the patience is at its end, or the log says that the files were not taken.
+        """
+        end = time.monotonic() + PATIENCE
+        heard: float | None = None
+        while True:
+            objection = condition()
+            if objection is None:
+                return
+            words = self.words()
+            now = time.monotonic()
+            if words and heard is None:
+                heard = now
+            if now >= end or (heard is not None and now >= heard + _LAST_WORDS):
+                raise NotProved(objection, words)
+            time.sleep(_PAUSE)
+
+    def wait_until_served(self, sha256: str | None, *, or_else: str | None = None) -> None:
+        """Wait until new connections meet the certificate with this fingerprint; None: no TLS at all.
+
+        Args:
+            sha256: of the leaf, lower-case hex of its DER.
+            or_else: another fingerprint that will do as well.
+
+        Raises:
+            NotProved: they do not.
+        """
+
+        def objection() -> str | None:
+            served = self.served()
+            now = served.sha256 if served else None
+            if now == sha256 or (or_else is not None and now == or_else):
+                return None
+            if served is None:
+                return "after the reload the server still answers without TLS"
+            if sha256 is None:
+                return "after the reload the server still answers with TLS"
+            return f"after the reload the server still shows the certificate {served.sha256[:16]}… and not the new one, {sha256[:16]}…"
+
+        if self.address is not None:
+            self.wait_until(objection)
+
+
+def leaf_on_disk(path: Path | None) -> str | None:
+    """Return the fingerprint of the certificate that a file would make the server serve; None when there is none."""
+    if path is None:
+        return None
+    try:
+        return fingerprint(path.read_bytes())
+    except OSError:
+        return None
+

@@ -1,0 +1,114 @@
+"""Whom a proof connects as, and what the rules promise to that client."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pgssl_wizard.access.decide import Attempt, Decision, decide
+from pgssl_wizard.cluster.facts import Cluster
+from pgssl_wizard.files.hba import Rule, Token
+from pgssl_wizard.proof.matrix import Promise
+from pgssl_wizard.proof.model import Verdict
+
+#: With these a server that let the client through asks for a password, or for nothing: the end is known beforehand.
+_PLAIN_METHODS = {"scram-sha-256": 0, "md5": 0, "password": 0, "trust": 1}
+_KEYWORDS = {"all", "sameuser", "samerole", "samegroup", "replication"}
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A role at a database, from one address; the address is None where only the server knows it."""
+
+    user: str
+    database: str
+    address: str | None = None
+    host_name: str | None = None
+
+
+def choose(cluster: Cluster, address: str, user: str | None, database: str | None) -> Client:
+    """Return a client that the rules let in over TLS, best one that is asked for a password; else the most ordinary one.
+
+    Args:
+        cluster: whose rules count.
+        address: from which this machine connects.
+        user: the person's own choice.
+        database: likewise.
+    """
+    host_name = _host_name(address) if _by_host_name(cluster.rules) else None
+    best: tuple[int, Client] | None = None
+    first: Client | None = None
+    for role in [user] if user else _users(cluster):
+        for base in [database] if database else _databases(cluster, role):
+            client = Client(role, base, address, host_name)
+            first = first or client
+            decision = decision_on(client, cluster, tls=True)
+            if decision.decision != "accept":
+                continue
+            rank = _PLAIN_METHODS.get(decision.method or "", 2)
+            if best is None or rank < best[0]:
+                best = (rank, client)
+            if rank == 0:
+                return client
+    assert first is not None
+    return best[1] if best else first
+
+
+def promise_to(client: Client, cluster: Cluster, *, tls13: bool) -> Promise:
+    """Return what the settings and rules of `cluster` promise to a client without a certificate."""
+    return Promise(
+        tls=cluster.value("ssl") == "on",
+        plaintext=_verdict(decision_on(client, cluster, tls=False)),
+        encrypted=_verdict(decision_on(client, cluster, tls=True)),
+        client_ca=bool(cluster.value("ssl_ca_file")),
+        tls13=tls13,
+    )
+
+
+def decision_on(client: Client, cluster: Cluster, *, tls: bool) -> Decision:
+    """Return which rule a client without a certificate meets."""
+    roles = ()
+    attempt = Attempt(
+        database=client.database, user=client.user, address=client.address, tls=tls, host_name=client.host_name, roles=roles
+    )
+    return decide(cluster.rules, attempt, cluster.major, ssl_ca=bool(cluster.value("ssl_ca_file")))
+
+
+def _verdict(decision: Decision) -> Verdict:
+    return "accept" if decision.decision == "accept" else "reject"
+
+
+def _users(cluster: Cluster) -> Iterator[str]:
+    """Return roles to try: the administrator, who surely exists, then those whom the rules name."""
+    names = [cluster.server.user] if cluster.server else []
+    names += ["postgres", *(token.text for rule in cluster.rules for token in rule.users if _literal(token))]
+    yield from dict.fromkeys(names)
+
+
+def _databases(cluster: Cluster, user: str) -> Iterator[str]:
+    """Return databases to try: the one that every cluster has, then those that the rules name."""
+    names = ["postgres", *(token.text for rule in cluster.rules for token in rule.databases if _literal(token)), user]
+    yield from dict.fromkeys(names)
+
+
+def _literal(token: Token) -> bool:
+    """Whether a token is a plain name."""
+    return bool(token.text) and (token.quoted or (token.text not in _KEYWORDS and token.text[0] not in "+@/"))
+
+
+def _by_host_name(rules: tuple[Rule, ...]) -> bool:
+    """Whether any rule asks for the client's host name, which the server looks up."""
+    keywords = {"all", "samehost", "samenet"}
+    return any(
+        rule.address and rule.address not in keywords and rule.address[0] not in "0123456789:" and ":" not in rule.address
+        for rule in rules
+    )
+
+
+def _host_name(address: str) -> str | None:
+    """Return what the server finds when it looks up a client's address."""
+    try:
+        return socket.getnameinfo((address, 0), socket.NI_NAMEREQD)[0]
+    except OSError:
+        return None

@@ -1,0 +1,229 @@
+"""Proof by real connections: the certificate served against the one on disk, and every sslmode with every root."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgssl_wizard.cluster.facts import Cluster
+from pgssl_wizard.proof import anchor as anchors
+from pgssl_wizard.proof import strangers
+from pgssl_wizard.proof.clients import Client, choose, promise_to
+from pgssl_wizard.proof.matrix import Row, expect, rows
+from pgssl_wizard.proof.model import Attempt, Proof, RootGiven, Served, Verdict
+from pgssl_wizard.proof.names import reachable_address, source_address, to_try
+from pgssl_wizard.server import attempt, handshake
+
+#: Attempts at the same time: they wait more than they work, and a server has few connections to spare.
+_AT_ONCE = 4
+#: Seconds until an attempt counts as refused.
+_PATIENCE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where attempts go and what they carry."""
+
+    hostaddr: str | None
+    port: int
+    client: Client
+    roots: dict[RootGiven, Path | None]
+    certificate: Path
+    key: Path
+
+
+def verify(
+    cluster: Cluster,
+    *,
+    names: Sequence[str] | None = None,
+    root: Path | None = None,
+    user: str | None = None,
+    database: str | None = None,
+    whole: bool = True,
+) -> Proof:
+    """Prove what a cluster on this machine does, by connecting as clients would.
+
+    Args:
+        cluster: as inspected; its settings and rules say what ought to happen.
+        names: what clients call the server; by default the names in its certificate.
+        root: the trust anchor; by default the one recorded at the last change, or one found beside the certificate.
+        user: role to connect as; by default one that a rule lets in.
+        database: its database; likewise.
+        whole: the whole table; else only verify-full by each name.
+
+    Returns:
+        The proof; what could not be tried is `not-tried`, and why stands in `problems`.
+
+    Raises:
+        UnusableInput: the given root cannot be used.
+    """
+    asked = tuple(names) if names else _certificate_names(cluster)
+    trusted = anchors.find(cluster, root)
+    server = cluster.postmaster
+    address = reachable_address(server.listen_address) if server else None
+    if server is None or address is None:
+        problem = "the server is down" if server is None else "the server listens on Unix sockets only: over TCP nobody reaches it"
+        return Proof(None, None, trust_anchor=trusted.path if trusted else None, problems=(problem,))
+    problems: list[str] = []
+    served = handshake.fetch(address, server.port)
+    on_disk = _leaf_on_disk(cluster, problems)
+    if not asked:
+        problems.append("the certificate names nobody, and no name was given")
+    if trusted is None:
+        problems.append("no root certificate is known for this server; name the file with --root")
+    client_ca = bool(cluster.value("ssl_ca_file"))
+    client = choose(cluster, source_address(address, server.port), user, database)
+    promise = promise_to(client, cluster, tls13=served is None or served.protocol == "TLSv1.3")
+    wanted = [row for row in rows(to_try(asked), client_ca=client_ca) if whole or (row.sslmode == "verify-full" and row.root == "right")]
+    with tempfile.TemporaryDirectory(prefix="pgssl-proof-") as folder:
+        target = _target(Path(folder), address, server.port, client, trusted)
+        attempts = _try_all(target, [(row, expect(promise, row)) for row in wanted if whole or row.certificate == "none"])
+    return Proof(
+        served=served,
+        matches_disk=served is not None and served.sha256 == on_disk,
+        attempts=attempts,
+        trust_anchor=trusted.path if trusted else None,
+        client_library=attempt.client_library(),
+        problems=tuple(problems),
+    )
+
+
+def verify_remote(host: str, port: int, root: Path | None, *, user: str | None = None, database: str | None = None) -> Proof:
+    """Prove what a server elsewhere shows; its files and rules are not known here.
+
+    Only what certificates decide is promised: whoever checks with the right root gets through, whoever has a wrong one does not.
+
+    Args:
+        host: the name that clients use; it is looked up.
+        port: of the server.
+        root: the trust anchor; without it nothing can be verified.
+        user: role to connect as.
+        database: its database.
+
+    Raises:
+        UnusableInput: the given root cannot be used.
+    """
+    trusted = anchors.read_given(root) if root else None
+    served = handshake.fetch(host, port, None if _is_address(host) else host)
+    problems = []
+    if trusted is None:
+        problems.append("without a root certificate nothing is verified; name the file with --root")
+    if served is None:
+        problems.append(handshake.probe(host, port).problem or "the server does not answer with TLS")
+    client = Client(user or "postgres", database or user or "postgres")
+    with tempfile.TemporaryDirectory(prefix="pgssl-proof-") as folder:
+        target = _target(Path(folder), None, port, client, trusted)
+        attempts = _try_all(target, list(_remote_rows(host))) if served is not None else ()
+    return Proof(
+        served=served,
+        matches_disk=None,
+        attempts=attempts,
+        trust_anchor=trusted.path if trusted else None,
+        client_library=attempt.client_library(),
+        problems=tuple(problems),
+    )
+
+
+def _remote_rows(host: str) -> Iterable[tuple[Row, Verdict]]:
+    """Return the attempts whose end is known without knowing the rules."""
+    yield Row(host, "require", "none"), "accept"
+    for sslmode in ("require", "verify-ca", "verify-full"):
+        yield Row(host, sslmode, "right"), "accept"
+        yield Row(host, sslmode, "wrong"), "reject"
+
+
+def objections(proof: Proof) -> str | None:
+    """Return what does not hold, in a sentence without its full stop; None when all is well."""
+    if proof.holds:
+        return None
+    if proof.problems:
+        return proof.problems[0]
+    if proof.served is None:
+        return "the server answers without TLS"
+    if proof.matches_disk is False:
+        return "the certificate that the server shows is not the one on disk"
+    wrong = [each for each in proof.attempts if not each.as_expected]
+    first = wrong[0]
+    said = f": {first.message.splitlines()[0]}" if first.message else ""
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    return f"{first.host} with sslmode={first.sslmode} and {_ROOTS[first.root]} was to {first.expected} and did {first.outcome}{said}{more}"
+
+
+_ROOTS = {"none": "no root", "right": "the right root", "wrong": "a wrong root"}
+
+
+def _target(folder: Path, hostaddr: str | None, port: int, client: Client, trusted: anchors.Anchor | None) -> _Target:
+    """Write the files that the attempts need into a private directory."""
+    others = strangers.make(folder, client.user)
+    right: Path | None = None
+    if trusted is not None:
+        right = folder / "root.crt"
+        right.write_bytes(trusted.pem)
+    return _Target(hostaddr, port, client, {"none": None, "right": right, "wrong": others.root}, others.certificate, others.key)
+
+
+def _try_all(target: _Target, wanted: Sequence[tuple[Row, Verdict]]) -> tuple[Attempt, ...]:
+    """Make the attempts, a few at a time, and return them in order."""
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="attempt") as pool:
+        return tuple(pool.map(lambda each: _try_one(target, *each), wanted))
+
+
+def _try_one(target: _Target, row: Row, expected: Verdict) -> Attempt:
+    """Make one attempt."""
+    common = {"host": row.host, "user": target.client.user, "sslmode": row.sslmode, "hostaddr": target.hostaddr}
+    if row.root == "right" and target.roots["right"] is None:
+        return Attempt(**common, root="right", certificate=row.certificate, expected=expected, outcome="not-tried", message="no root is known")
+    offered = row.certificate == "wrong-ca"
+    tried = attempt.try_connection(
+        row.host,
+        target.port,
+        target.client.user,
+        target.client.database,
+        sslmode=row.sslmode,
+        hostaddr=target.hostaddr,
+        root=target.roots[row.root],
+        certificate=target.certificate if offered else None,
+        key=target.key if offered else None,
+        timeout=_PATIENCE,
+    )
+    return Attempt(
+        **common,
+        root=row.root,
+        certificate=row.certificate,
+        expected=expected,
+        outcome=tried.outcome,
+        tls=tried.tls if tried.outcome == "accept" else None,
+        message=tried.message if tried.outcome == "reject" else None,
+    )
+
+
+def _leaf_on_disk(cluster: Cluster, problems: list[str]) -> str | None:
+    """Return the fingerprint of the certificate that the settings name; what is wrong with it is added to `problems`."""
+    path = cluster.path_of("ssl_cert_file")
+    if cluster.value("ssl") != "on" or path is None:
+        problems.append("TLS is off in the settings")
+        return None
+    try:
+        sha256 = anchors.leaf_sha256(path.read_bytes())
+    except OSError as error:
+        problems.append(f"{path} cannot be read: {error.strerror}")
+        return None
+    if sha256 is None:
+        problems.append(f"{path} holds no certificate")
+    return sha256
+
+
+def _certificate_names(cluster: Cluster) -> tuple[str, ...]:
+    """Return the names in the server's certificate as the inspection saw it; the CN where there are none."""
+    for fact in cluster.certificates:
+        if fact.role == "server":
+            return fact.names or ((fact.common_name,) if fact.common_name else ())
+    return ()
+
+
+def _is_address(host: str) -> bool:
+    """Whether this is an address and not a name."""
+    return ":" in host or host.replace(".", "").isdigit()
