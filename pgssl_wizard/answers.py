@@ -6,12 +6,18 @@ The screens, the answers file, `--set key=value` and the help text all come from
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import difflib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from pgssl_wizard.certificates.profiles import KeyType
+from pgssl_wizard.errors import UnusableInput
+
+T = TypeVar("T")
 
 Source = Literal["self-signed", "new-ca", "existing-ca", "request", "import"]
 ProtocolProfile = Literal["modern", "intermediate", "server-default", "custom"]
@@ -98,3 +104,389 @@ class Given:
     values: Mapping[str, object] = field(default_factory=dict)
     where: Mapping[str, str] = field(default_factory=dict)
     base: Path = field(default_factory=Path.cwd)
+
+    def with_value(self, key: str, value: object, where: str) -> Given:
+        """Return the same with one answer put in, or replaced."""
+        return replace(self, values={**self.values, key: value}, where={**self.where, key: where})
+
+    def without(self, *keys: str) -> Given:
+        """Return the same with these answers left to the recommendation again."""
+        return replace(self, values={key: value for key, value in self.values.items() if key not in keys})
+
+
+QuestionType = Literal["string", "strings", "integer", "boolean", "choice", "path", "paths", "tables"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One key of the answers file.
+
+    Attributes:
+        key: dotted, as in `--set`.
+        kind: the TOML type; `path` and `paths` are strings that name files.
+        help: one line.
+        default: what it is when nobody says; None where the recommendation for the cluster decides.
+        choices: for `choice`.
+        minimum, maximum: for `integer`.
+        not_yet: when set, any other value than `default` (or one outside `built`) is refused with this sentence.
+        built: of a choice, those that are there.
+    """
+
+    key: str
+    kind: QuestionType
+    help: str
+    default: object = None
+    choices: tuple[str, ...] = ()
+    minimum: int | None = None
+    maximum: int | None = None
+    not_yet: str | None = None
+    built: tuple[str, ...] = ()
+
+
+_ENCRYPTED = "Keys with a passphrase are not built yet"
+_IMPORT = "Certificates that you bring are not built yet"
+_REVOCATION = "Revocation lists are not built yet"
+
+QUESTIONS: Mapping[str, Question] = {
+    question.key: question
+    for question in (
+        Question("server.names", "strings", "every name and address that clients connect to"),
+        Question(
+            "certificate.source",
+            "choice",
+            "where the server's certificate comes from",
+            "new-ca",
+            ("self-signed", "new-ca", "existing-ca", "request", "import"),
+            not_yet="Certificates from another CA, by request or import, are not built yet",
+            built=("self-signed", "new-ca"),
+        ),
+        Question(
+            "certificate.key",
+            "choice",
+            "the type of the server's key, and of a new CA's",
+            "ecdsa-p256",
+            ("ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"),
+        ),
+        Question("certificate.days", "integer", "how long the server certificate lives", 365, minimum=1, maximum=36500),
+        Question("certificate.passphrase", "choice", "of the server key", "none", ("none", "command", "prompt"), not_yet=_ENCRYPTED, built=("none",)),
+        Question("certificate.passphrase_command", "string", "prints the passphrase", "", not_yet=_ENCRYPTED),
+        Question("certificate.passphrase_reload", "boolean", "whether the command also runs at a reload", True, not_yet=_ENCRYPTED),
+        Question("certificate.ca_directory", "path", "where the CA's certificates and keys lie; never in a data directory", "ca"),
+        Question("certificate.ca_name", "string", "the CA's common name", "PostgreSQL CA"),
+        Question("certificate.ca_days", "integer", "how long the root lives", 3650, minimum=1, maximum=36500),
+        Question("certificate.intermediate", "boolean", "root -> intermediate -> server instead of root -> server", False),
+        Question("certificate.intermediate_days", "integer", "how long the intermediate lives", 1825, minimum=1, maximum=36500),
+        Question("certificate.encrypt_ca_key", "boolean", "a passphrase for the CA's keys", False, not_yet=_ENCRYPTED),
+        Question("certificate.ca_passphrase_command", "string", "prints the passphrase of the CA's key", "", not_yet=_ENCRYPTED),
+        Question("certificate.ca_certificate", "path", "existing-ca: its certificate", "", not_yet=_IMPORT),
+        Question("certificate.ca_key", "path", "existing-ca: its key", "", not_yet=_IMPORT),
+        Question("certificate.request_file", "path", "request: where the request goes", "", not_yet="Requests to another CA are not built yet"),
+        Question("certificate.import_certificate", "paths", "import: PEM, DER or PKCS#12", (), not_yet=_IMPORT),
+        Question("certificate.import_key", "path", "import: the key", "", not_yet=_IMPORT),
+        Question("certificate.import_passphrase_command", "string", "import: prints the passphrase", "", not_yet=_IMPORT),
+        Question("files.certificate", "path", "the server certificate with its chain"),
+        Question("files.key", "path", "the server's key"),
+        Question("files.ca", "path", "ssl_ca_file: whose client certificates count"),
+        Question("files.crl", "path", "ssl_crl_file", "", not_yet=_REVOCATION),
+        Question("files.crl_dir", "path", "ssl_crl_dir", "", not_yet=_REVOCATION),
+        Question("files.key_owner", "choice", "server: 0600; root: 0640 with key_group", "server", ("server", "root")),
+        Question("files.key_group", "string", "the group that may read a key owned by root", ""),
+        Question("files.settings", "path", "the file that gets the settings; empty: where they take effect", ""),
+        Question(
+            "protocol.profile", "choice", "TLS versions and ciphers", "intermediate", ("modern", "intermediate", "server-default", "custom")
+        ),
+        Question("protocol.minimum", "string", "custom: ssl_min_protocol_version", ""),
+        Question("protocol.maximum", "string", "custom: ssl_max_protocol_version", ""),
+        Question("protocol.ciphers", "string", "custom: ssl_ciphers (TLS 1.2)", ""),
+        Question("protocol.tls13_ciphers", "string", "custom: ssl_tls13_ciphers (18 and newer)", ""),
+        Question("protocol.groups", "string", "custom: ssl_groups, or ssl_ecdh_curve before 18", ""),
+        Question("protocol.prefer_server_ciphers", "boolean", "custom: ssl_prefer_server_ciphers", True),
+        Question("protocol.dh_params", "path", "custom: ssl_dh_params_file", "", not_yet="DH parameters of your own are not built yet"),
+        Question("clients.encryption", "choice", "whether plaintext over TCP is still let in", None, ("optional", "required")),
+        Question(
+            "clients.certificates",
+            "choice",
+            "what clients must show",
+            "none",
+            ("none", "optional", "verify-ca", "verify-full", "cert"),
+        ),
+        Question("clients.name", "choice", "what names the role", "CN", ("CN", "DN"), not_yet="Names by DN are not built yet", built=("CN",)),
+        Question("clients.ca", "path", "PEM for ssl_ca_file when it is not our own CA", ""),
+        Question("clients.roles", "strings", "a client certificate for each", (), not_yet="Client certificates and kits are not built yet"),
+        Question("clients.directory", "path", "where the kits go", "clients", not_yet="Client certificates and kits are not built yet"),
+        Question("clients.maps", "tables", "pg_ident entries", (), not_yet="Entries of pg_ident.conf are not built yet"),
+        Question("clients.rule", "tables", "what differs for one rule", (), not_yet="Answers for single rules are not built yet"),
+    )
+}
+
+_CUSTOM_ONLY = tuple(key for key in QUESTIONS if key.startswith("protocol.") and key != "protocol.profile")
+
+
+def read_file(path: Path) -> Given:
+    """Return what an answers file says.
+
+    Raises:
+        UnusableInput: it cannot be read, is no TOML, or holds an unknown key or a value of the wrong kind; names the line.
+    """
+    import tomllib  # noqa: PLC0415 - only when there is a file
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise UnusableInput(f"The answers file cannot be read: {reason}.", where=str(path), code="unreadable-file") from error
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"\(at line (\d+)", str(error))
+        line = f":{found.group(1)}" if found else ""
+        message = re.sub(r"\s*\(at .*\)$", "", str(error))
+        raise UnusableInput(f"This is no TOML: {message}.", where=f"{path}{line}", code="bad-toml") from error
+    lines = _key_lines(text)
+
+    def where(key: str) -> str:
+        line = lines.get(key)
+        return f"{path}:{line}" if line else str(path)
+
+    version = document.pop("version", 1)
+    if version != 1:
+        raise UnusableInput(f"Answers of version {version!r} are unknown; this program reads version 1.", where=where("version"), code="bad-version")
+    values: dict[str, object] = {}
+    for section, content in document.items():
+        if not isinstance(content, dict) or not any(key.startswith(f"{section}.") for key in QUESTIONS):
+            raise UnusableInput(_unknown(section), where=where(section), code="unknown-key")
+        for name, value in content.items():
+            key = f"{section}.{name}"
+            values[key] = _checked(key, value, where(key))
+    return Given(values, {key: where(key) for key in values}, path.resolve().parent)
+
+
+def parse_set(assignments: Sequence[str], given: Given) -> Given:
+    """Return `given` with `key=value` words of the command line put on top.
+
+    Raises:
+        UnusableInput: no `=`, an unknown key, or a value of the wrong kind.
+    """
+    import tomllib  # noqa: PLC0415
+
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        key = key.strip()
+        if not equals:
+            raise UnusableInput(f"“{assignment}” is no key=value.", where="--set", code="bad-set")
+        value: object
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        question = QUESTIONS.get(key)
+        if question and question.kind in {"strings", "paths"} and not isinstance(value, list):
+            value = [part.strip() for part in text.split(",") if part.strip()]
+        if question and question.kind in {"string", "choice", "path"} and not isinstance(value, str):
+            value = text
+        given = given.with_value(key, _checked(key, value, f"--set {key}"), f"--set {key}")
+    return given
+
+
+def complete(given: Given, recommended: Answers, data_directory: Path) -> Answers:
+    """Return a full set of answers: what was given, else what is recommended.
+
+    Args:
+        given: what a person said.
+        recommended: for this cluster, without gaps.
+        data_directory: what relative paths under `[files]` mean.
+
+    Raises:
+        UnusableInput: a value that is not built yet, or values that do not fit together; names the line.
+    """
+    for key, value in given.values.items():
+        _refuse_unbuilt(key, value, given)
+
+    def value_of(key: str, otherwise: T) -> T:
+        value = given.values.get(key, otherwise)
+        return value  # type: ignore[return-value]  # _checked saw to the kind
+
+    def path_of(key: str, otherwise: Path, base: Path) -> Path:
+        value = given.values.get(key)
+        return Path(os.path.normpath(base / str(value))) if value else otherwise
+
+    certificate, files, protocol, clients = recommended.certificate, recommended.files, recommended.protocol, recommended.clients
+    names = given.values.get("server.names")
+    settings, client_ca = given.values.get("files.settings"), given.values.get("clients.ca")
+    answers = Answers(
+        server=ServerAnswers(tuple(names) if isinstance(names, list | tuple) else recommended.server.names),
+        certificate=CertificateAnswers(
+            source=value_of("certificate.source", certificate.source),
+            key=value_of("certificate.key", certificate.key),
+            days=value_of("certificate.days", certificate.days),
+            ca_directory=path_of("certificate.ca_directory", certificate.ca_directory, given.base),
+            ca_name=value_of("certificate.ca_name", certificate.ca_name),
+            ca_days=value_of("certificate.ca_days", certificate.ca_days),
+            intermediate=value_of("certificate.intermediate", certificate.intermediate),
+            intermediate_days=value_of("certificate.intermediate_days", certificate.intermediate_days),
+        ),
+        files=FileAnswers(
+            certificate=path_of("files.certificate", files.certificate, data_directory),
+            key=path_of("files.key", files.key, data_directory),
+            ca=path_of("files.ca", files.ca, data_directory),
+            key_owner=value_of("files.key_owner", files.key_owner),
+            key_group=value_of("files.key_group", files.key_group),
+            settings=data_directory / str(settings) if settings else files.settings,
+        ),
+        protocol=ProtocolAnswers(
+            profile=value_of("protocol.profile", protocol.profile),
+            minimum=value_of("protocol.minimum", protocol.minimum),
+            maximum=value_of("protocol.maximum", protocol.maximum),
+            ciphers=value_of("protocol.ciphers", protocol.ciphers),
+            tls13_ciphers=value_of("protocol.tls13_ciphers", protocol.tls13_ciphers),
+            groups=value_of("protocol.groups", protocol.groups),
+            prefer_server_ciphers=value_of("protocol.prefer_server_ciphers", protocol.prefer_server_ciphers),
+        ),
+        clients=ClientAnswers(
+            encryption=value_of("clients.encryption", clients.encryption),
+            certificates=value_of("clients.certificates", clients.certificates),
+            ca=given.base / str(client_ca) if client_ca else clients.ca,
+        ),
+    )
+    _check_together(answers, given, data_directory)
+    return answers
+
+
+def to_toml(answers: Answers) -> str:
+    """Return the answers file that makes the same plan again, with a comment on each key; paths are absolute."""
+    import tomlkit  # noqa: PLC0415 - only when somebody saves
+
+    document = tomlkit.document()
+    document.add(tomlkit.comment("Answers for pgssl-wizard: pgssl-wizard apply DATADIR -a THIS-FILE"))
+    document.add("version", tomlkit.item(1))
+    values = flat(answers)
+    sections: dict[str, Any] = {}
+    for key, value in values.items():
+        if key in _CUSTOM_ONLY and answers.protocol.profile != "custom":
+            continue
+        section, _, name = key.partition(".")
+        if section not in sections:
+            sections[section] = tomlkit.table()
+            document.add(tomlkit.nl())
+            document.add(section, sections[section])
+        item = tomlkit.item(list(value) if isinstance(value, tuple) else value)
+        item.comment(QUESTIONS[key].help)
+        sections[section].add(name, item)
+    return tomlkit.dumps(document)
+
+
+def flat(answers: Answers) -> dict[str, Any]:
+    """Return the answers by dotted key, as TOML values; empty for a path that is not set."""
+    result: dict[str, Any] = {}
+    for section in ("server", "certificate", "files", "protocol", "clients"):
+        part = getattr(answers, section)
+        for each in fields(part):
+            value = getattr(part, each.name)
+            if value is None:
+                value = ""
+            result[f"{section}.{each.name}"] = str(value) if isinstance(value, Path) else value
+    return result
+
+
+def _checked(key: str, value: object, where: str) -> object:
+    question = QUESTIONS.get(key)
+    if question is None:
+        raise UnusableInput(_unknown(key), where=where, code="unknown-key")
+
+    def wrong(wanted: str) -> UnusableInput:
+        return UnusableInput(f"{key} must be {wanted}.", where=where, hint=question.help.capitalize() + ".", code="wrong-type")
+
+    if question.kind in {"string", "path"}:
+        if not isinstance(value, str):
+            raise wrong("a text in quotes")
+        if "\n" in value or "\0" in value:
+            raise wrong("one line of text")
+    elif question.kind == "choice":
+        if value not in question.choices:
+            raise wrong("one of " + ", ".join(question.choices))
+    elif question.kind == "boolean":
+        if not isinstance(value, bool):
+            raise wrong("true or false")
+    elif question.kind == "integer":
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise wrong("a whole number")
+        if not (question.minimum or 0) <= value <= (question.maximum or value):
+            raise wrong(f"from {question.minimum} to {question.maximum}")
+    elif question.kind in {"strings", "paths"}:
+        if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+            raise wrong("a list of texts in quotes")
+    elif not isinstance(value, list):
+        raise wrong("a list of tables")
+    return value
+
+
+def _refuse_unbuilt(key: str, value: object, given: Given) -> None:
+    question = QUESTIONS[key]
+    if question.not_yet is None:
+        return
+    harmless = value in question.built if question.built else value in (question.default, []) and value != ()
+    if not harmless and not (value == [] and question.default == ()):
+        raise UnusableInput(f"{question.not_yet}: {key} cannot be {value!r} yet.", where=given.where.get(key), code="not-built-yet")
+
+
+def _unknown(key: str) -> str:
+    near = difflib.get_close_matches(key, [*QUESTIONS, *{key.partition(".")[0] for key in QUESTIONS}], 1)
+    return f"There is no key {key}." + (f" Did you mean {near[0]}?" if near else "")
+
+
+def _check_together(answers: Answers, given: Given, data_directory: Path) -> None:
+    def refuse(key: str, message: str, hint: str | None = None) -> UnusableInput:
+        return UnusableInput(message, where=given.where.get(key, key), hint=hint, code="does-not-fit")
+
+    if answers.protocol.profile != "custom":
+        for key in _CUSTOM_ONLY:
+            if key in given.values and given.values[key] != QUESTIONS[key].default:
+                raise refuse(key, f"{key} counts only with protocol.profile = “custom”; here it is “{answers.protocol.profile}”.")
+    if not answers.server.names:
+        raise refuse("server.names", "At least one name or address is needed: clients compare it with the certificate.")
+    certificate = answers.certificate
+    if certificate.source == "new-ca":
+        if certificate.ca_directory == data_directory or data_directory in certificate.ca_directory.parents:
+            raise refuse(
+                "certificate.ca_directory",
+                "The CA must not lie in the data directory: its key would be in every base backup.",
+                "Name a directory elsewhere.",
+            )
+        if not 1 <= len(certificate.ca_name) <= 51:
+            raise refuse("certificate.ca_name", "The CA's name must have 1 to 51 characters, so that “Intermediate” still fits behind it.")
+        upper = certificate.intermediate_days if certificate.intermediate else certificate.ca_days
+        if certificate.days > upper:
+            raise refuse("certificate.days", f"The server certificate cannot outlive its issuer ({upper} days).")
+        if certificate.intermediate and certificate.intermediate_days > certificate.ca_days:
+            raise refuse("certificate.intermediate_days", f"The intermediate cannot outlive the root ({certificate.ca_days} days).")
+    if answers.clients.certificates != "none" and certificate.source == "self-signed" and answers.clients.ca is None:
+        raise refuse(
+            "clients.certificates",
+            "A self-signed certificate signs no client certificates, so nobody could show one.",
+            "Choose certificate.source = “new-ca”, or name the clients' CA in clients.ca.",
+        )
+    if len({answers.files.certificate, answers.files.key, answers.files.ca}) < 3:
+        raise refuse("files.key", "Certificate, key and CA need three different files.")
+    if answers.files.key_owner == "root" and not answers.files.key_group:
+        raise refuse("files.key_group", "A key owned by root needs the group that may read it.", "On Debian it is ssl-cert.")
+
+
+def _key_lines(text: str) -> dict[str, int]:
+    """Return the line of every key and table of a TOML text, by dotted name; tomllib does not tell."""
+    lines: dict[str, int] = {}
+    section = ""
+    for number, line in enumerate(text.split("\n"), start=1):
+        table = re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$", line)
+        if table:
+            section = ".".join(part.strip().strip("\"'") for part in table.group(1).split("."))
+            lines.setdefault(section, number)
+            continue
+        key = re.match(r"\s*([A-Za-z0-9_.\-\"' ]+?)\s*=", line)
+        if key:
+            name = ".".join(part.strip().strip("\"'") for part in key.group(1).split("."))
+            full = f"{section}.{name}" if section else name
+            lines.setdefault(full, number)
+            lines.setdefault(full.partition(".")[0], number)
+            for inner in re.findall(r"[{,]\s*([A-Za-z0-9_-]+)\s*=", line[key.end() - 1 :]):
+                lines.setdefault(f"{full}.{inner}", number)
+    return lines

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 
 from pgssl_wizard.cluster.facts import Cluster, Postmaster, Setting
@@ -29,8 +28,8 @@ def cluster_after(plan: Plan, cluster: Cluster, server: Postmaster | None, *, ru
 
 
 def read_rules(hba_file: Path, major: int) -> tuple[Rule, ...]:
-    """Return the rules that the files on disk hold, with TLS on."""
-    return parse_rules(hba_file, major, read_bytes, list_directory, ssl_on=True)
+    """Return the rules that the files on disk hold."""
+    return parse_rules(hba_file, major, read_bytes, list_directory)
 
 
 def read_bytes(path: Path) -> bytes | None:
@@ -44,6 +43,6 @@ def read_bytes(path: Path) -> bytes | None:
 def list_directory(path: Path) -> list[str] | None:
     """Return the names in a directory, None when it cannot be read."""
     try:
-        return os.listdir(path)
+        return [entry.name for entry in path.iterdir()]
     except OSError:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -96,6 +96,7 @@ class _Run:
     now: datetime
     running: Postmaster | None = None
     effective: Effective = "now"
+    started: set[Path] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         # Whether it runs is looked up anew: a saved plan may be days old.
@@ -111,7 +112,9 @@ class _Run:
         checks.check_findings(self.plan, accept_lock_out=accept_lock_out)
         checks.check_permissions(self.plan)
         if self.plan.sql and self.running is None and not any(change.role == "auto-settings" for change in self.plan.changes):
-            raise Refused("the server was running when the plan was made and is down now", hint="make the plan again", code="changed-since-plan")
+            raise Refused(
+                "the server was running when the plan was made and is down now", hint="make the plan again", code="changed-since-plan"
+            )
         if self.by_sql and not self.way_in.open_before:
             raise Refused(
                 f"the plan needs SQL ({self.plan.sql[0]}), and nobody can log in: {self.way_in.problem}",
@@ -174,7 +177,11 @@ class _Run:
                 journal = transaction.register(self.plan, self.cluster, contents.files, by_sql=self.by_sql, now=self.now)
             except OSError as error:
                 raise Refused(f"the journal cannot be written: {error.strerror}", where=error.filename, code="cannot-write") from error
-        server = RunningServer(self.running, self.cluster.log_file, _not_ours(self.plan, self.cluster)) if self.running and self.effective == "now" else None
+        server = (
+            RunningServer(self.running, self.cluster.log_file, _not_ours(self.plan, self.cluster))
+            if self.running and self.effective == "now"
+            else None
+        )
         try:
             self.watch.release()
             journal = dataclasses.replace(journal, effective=self.effective, trust_anchor_sha256=contents.trust_anchor_sha256)
@@ -183,7 +190,7 @@ class _Run:
             journal = transaction.finish(journal, state="applied", proved=proof is not None and proof.holds)
         except BaseException as problem:
             self.watch.hold()
-            put_back(journal, problem, server, self.way_in, self.report)
+            put_back(journal, problem, server, self.way_in, self.report, started=self.started)
             raise
         return self._change(journal, proof, rehearsed=rehearsed)
 
@@ -191,9 +198,10 @@ class _Run:
         """Do it: the CA, TLS and its proof, then the rules and the proof of everything."""
         files = contents.by_real_path()
         with station(self.report, "write", "keys, certificates and settings are written"):
-            transaction.perform(journal, files, "ca")
-            transaction.perform(journal, files, "tls", pair=contents.pair)
+            transaction.perform(journal, files, "ca", started=self.started)
+            transaction.perform(journal, files, "tls", pair=contents.pair, started=self.started)
             if self.by_sql and self.running is not None:
+                self.started |= {operation.path for operation in journal.operations if operation.kind == "sql"}
                 with self.watch.held():
                     self.way_in.run(self.running, self.plan.sql)
                     journal = transaction.record_sql(journal)
@@ -241,7 +249,7 @@ class _Run:
             skipped(self.report, "rules", "no rule changes")
             return False
         with station(self.report, "rules", "the access rules are written"):
-            transaction.perform(journal, files, "rules")
+            transaction.perform(journal, files, "rules", started=self.started)
         return True
 
     def _prove(self, server: RunningServer, after: Cluster, *, whole: bool) -> Proof:

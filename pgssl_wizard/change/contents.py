@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
     from pgssl_wizard.certificates.issue import Issued
+    from pgssl_wizard.certificates.keys import PrivateKey
 
 Passphrase = Callable[[Path], bytes | None]
 
@@ -118,98 +119,98 @@ def _read(path: Path) -> bytes:
 
 def fingerprint(pem: bytes) -> str | None:
     """Return the lower-case hex SHA-256 of the first certificate in a PEM file; None when there is none."""
-    from cryptography import x509  # noqa: PLC0415 - 40 ms that only a change and a proof pay for
-    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
+    from pgssl_wizard.proof.anchor import leaf_sha256  # noqa: PLC0415 - what only a change and a proof pay for
 
-    try:
-        return x509.load_pem_x509_certificates(pem)[0].fingerprint(SHA256()).hex()
-    except ValueError:
-        return None
+    return leaf_sha256(pem)
 
 
 def _issue(plan: Plan, *, now: datetime, ca_passphrase: Passphrase | None) -> dict[Profile, Issued]:
     """Make every certificate of the plan, issuers first."""
     if not plan.issue:
         return {}
-    from pgssl_wizard.certificates import issue, keys  # noqa: PLC0415 - cryptography only when it is needed
+    from pgssl_wizard.certificates import issue, keys, read  # noqa: PLC0415 - cryptography only when it is needed
 
     made: dict[Profile, Issued] = {}
     for profile in plan.issue:
-        key = keys.generate(profile.key)
         issuer = None
         if profile.kind not in {"root", "self-signed"}:
-            issuer = next((each for each in made.values() if _common_name(each.certificate) == profile.issuer), None)
-            issuer = issuer or _existing_ca(plan, profile, ca_passphrase)
-        made[profile] = issue.make(profile, key, issuer, now)
+            issuer = next((each for each in made.values() if read.common_name_of(each.certificate) == profile.issuer), None)
+            issuer = issuer or _existing_ca(plan, profile.issuer, ca_passphrase)
+        made[profile] = issue.make(profile, keys.generate(profile.key), issuer, now)
     return made
 
 
-def _common_name(certificate: Certificate) -> str:
-    """Return the CN of a certificate's subject, empty when it has none."""
-    from cryptography.x509.oid import NameOID  # noqa: PLC0415
-
-    attributes = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(attributes[0].value) if attributes else ""
-
-
-def _ca_files(plan: Plan) -> list[tuple[Path, Path]]:
-    """Return certificate and key of the CAs that may stand in the CA directory, the lower one first."""
-    directory = plan.answers.certificate.ca_directory
-    return [(directory / f"{name}.crt", directory / f"{name}.key") for name in ("intermediate", "root")]
-
-
-def _existing_ca(plan: Plan, profile: Profile, ca_passphrase: Passphrase | None) -> Issued:
-    """Return the CA in the CA directory that should sign `profile`, with its key."""
+def _ca_certificate(plan: Plan, common_name: str) -> tuple[Path, Certificate] | None:
+    """Return the file and certificate of the CA of that name in the CA directory, the lower one first; None when it is not there."""
     from cryptography import x509  # noqa: PLC0415
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
 
+    from pgssl_wizard.certificates import read  # noqa: PLC0415
+
+    for name in ("intermediate.crt", "root.crt"):
+        path = plan.answers.certificate.ca_directory / name
+        if not path.exists():
+            continue
+        try:
+            certificate = x509.load_pem_x509_certificates(_read(path))[0]
+        except ValueError:
+            raise Refused("holds no certificate", where=str(path), code="ca-unusable") from None
+        if read.common_name_of(certificate) == common_name:
+            return path, certificate
+    return None
+
+
+def _existing_ca(plan: Plan, common_name: str, ca_passphrase: Passphrase | None) -> Issued:
+    """Return the CA in the CA directory that is to sign, with its key."""
+    from pgssl_wizard.certificates import keys  # noqa: PLC0415
     from pgssl_wizard.certificates.issue import Issued  # noqa: PLC0415
 
-    for certificate_path, key_path in _ca_files(plan):
-        if not certificate_path.exists():
-            continue
-        try:
-            certificate = x509.load_pem_x509_certificates(_read(certificate_path))[0]
-        except ValueError:
-            raise Refused("holds no certificate", where=str(certificate_path), code="ca-unusable") from None
-        if _common_name(certificate) != profile.issuer:
-            continue
-        data = _read(key_path)
-        try:
-            key = load_pem_private_key(data, None)
-        except TypeError:
-            passphrase = ca_passphrase(key_path) if ca_passphrase else None
-            if passphrase is None:
-                raise Refused("is encrypted, and no passphrase was given", where=str(key_path), code="ca-encrypted") from None
-            try:
-                key = load_pem_private_key(data, passphrase)
-            except ValueError:
-                raise Refused("cannot be opened with this passphrase", where=str(key_path), code="ca-encrypted") from None
-        except ValueError:
-            raise Refused("holds no private key", where=str(key_path), code="ca-unusable") from None
-        if key.public_key() != certificate.public_key():
-            raise Refused(f"does not belong to {certificate_path}", where=str(key_path), code="ca-unusable")
-        return Issued(certificate, key)  # type: ignore[arg-type]
-    raise Refused(
-        f"no CA named {profile.issuer!r} with its key is there",
+    found = _ca_certificate(plan, common_name)
+    if found is None:
+        raise _no_ca(plan, common_name)
+    path, certificate = found
+    key_path = path.with_suffix(".key")
+    pem = _read(key_path)
+    key = _decrypt(pem, key_path, ca_passphrase) if keys.encrypted(pem) else keys.load(pem)
+    if key is None:
+        raise Refused("holds no private key that can sign here", where=str(key_path), code="ca-unusable")
+    if key.public_key() != certificate.public_key():
+        raise Refused(f"does not belong to {path}", where=str(key_path), code="ca-unusable")
+    return Issued(certificate, key)
+
+
+def _decrypt(pem: bytes, path: Path, ca_passphrase: Passphrase | None) -> PrivateKey | None:
+    """Return the key in an encrypted PEM."""
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+
+    from pgssl_wizard.certificates import keys  # noqa: PLC0415
+
+    passphrase = ca_passphrase(path) if ca_passphrase else None
+    if passphrase is None:
+        raise Refused("is encrypted, and no passphrase was given", where=str(path), code="ca-encrypted")
+    try:
+        key = load_pem_private_key(pem, passphrase)
+    except ValueError:
+        raise Refused("does not open with this passphrase", where=str(path), code="ca-encrypted") from None
+    return keys.load(keys.to_pem(key))  # type: ignore[arg-type]
+
+
+def _no_ca(plan: Plan, common_name: str) -> Refused:
+    """Return the refusal for a CA that should be there."""
+    return Refused(
+        f"no CA named {common_name!r} is there",
         where=str(plan.answers.certificate.ca_directory),
-        hint="bring the CA's key back for as long as it takes to sign",
+        hint="bring it back for as long as it takes to sign",
         code="ca-missing",
     )
 
 
 def _bytes_of(change: PlannedFile, plan: Plan, made: Mapping[Profile, Issued]) -> bytes:
     """Return the content of one planned file that is no copy of another."""
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-
     if change.after is not None:
         return change.after
     if change.role.endswith("-key"):
         assert change.profile is not None
-        key = made[change.profile].key
-        return key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        return made[change.profile].key_pem
     chain = change.chain or ((change.profile,) if change.profile else ())
     assert chain, f"nothing says what {change.path} will hold"
     return b"".join(_certificate_pem(profile, plan, made) for profile in chain)
@@ -217,14 +218,11 @@ def _bytes_of(change: PlannedFile, plan: Plan, made: Mapping[Profile, Issued]) -
 
 def _certificate_pem(profile: Profile, plan: Plan, made: Mapping[Profile, Issued]) -> bytes:
     """Return a certificate that was made now, or the CA's own that stands already."""
-    from cryptography import x509  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
 
     if profile in made:
-        return made[profile].certificate.public_bytes(Encoding.PEM)
-    for path, _ in _ca_files(plan):
-        if path.exists():
-            certificate = x509.load_pem_x509_certificates(_read(path))[0]
-            if _common_name(certificate) == profile.common_name:
-                return certificate.public_bytes(Encoding.PEM)
-    raise Refused(f"the certificate of {profile.common_name!r} is not there", where=str(plan.answers.certificate.ca_directory), code="ca-missing")
+        return made[profile].certificate_pem
+    found = _ca_certificate(plan, profile.common_name)
+    if found is None:
+        raise _no_ca(plan, profile.common_name)
+    return found[1].public_bytes(Encoding.PEM)

@@ -28,6 +28,7 @@ def exclusive(data_directory: Path, *, uid: int, gid: int) -> Iterator[None]:
     """Hold the cluster's lock; what was made only for the lock is gone afterwards.
 
     Args:
+        data_directory: of the cluster.
         uid: of the data directory's owner, who also gets the lock file.
         gid: the owner's group.
 
@@ -69,7 +70,7 @@ def _open_locked(data_directory: Path, *, uid: int, gid: int) -> int:
                 os.fchown(descriptor, uid, gid)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with contextlib.suppress(FileNotFoundError):
-                if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
+                if path.stat().st_ino == os.fstat(descriptor).st_ino:
                     return descriptor
         except BlockingIOError:
             message = _who(descriptor)

@@ -7,15 +7,14 @@ pair. Killed in between, the server starts with that pair, and undoing puts ever
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
 
 from pgssl_wizard.change.journal import Journal
 from pgssl_wizard.change.paths import real_path
-from pgssl_wizard.change.write import FileState, create, put_back, read_state, remove, replace
+from pgssl_wizard.change.write import create, read_state, remove, replace
 
-_MARK = b"# pgssl-wizard is exchanging a key and its certificate\n"
-#: The same after a file that did not end in a newline, so that taking it away leaves the file as it was.
-_MARK_AFTER_NEWLINE = b"\n# pgssl-wizard is exchanging a key and its certificate.\n"
+#: What the detour begins with: the file's time of last change, and whether a newline had to be added before.
+_MARK = re.compile(rb"# pgssl-wizard is exchanging a key and its certificate \((\d+)(, newline added)?\)\n")
 
 
 class Bridge:
@@ -34,7 +33,6 @@ class Bridge:
         self.auto_conf = real_path(journal.auto_conf)
         self._uid = uid
         self._gid = gid
-        self._before: FileState | None = None
 
     def present(self) -> bool:
         """Whether the detour is in place, perhaps since a run that was killed."""
@@ -54,10 +52,11 @@ class Bridge:
         remove(self.pair)
         create(self.pair, pair, mode=0o600, uid=self._uid, gid=self._gid)
         quoted = str(self.pair).replace("\\", "\\\\").replace("'", "''").encode("utf-8", "surrogateescape")
-        mark = _MARK if not state.data or state.data.endswith(b"\n") else _MARK_AFTER_NEWLINE
+        whole = not state.data or state.data.endswith(b"\n")
+        start, note = (b"", b"") if whole else (b"\n", b", newline added")
+        mark = start + b"# pgssl-wizard is exchanging a key and its certificate (%d%b)\n" % (state.modified_ns, note)
         data = state.data + mark + b"ssl_cert_file = '%b'\nssl_key_file = '%b'\n" % (quoted, quoted)
         replace(self.auto_conf, data, mode=state.mode, uid=state.uid, gid=state.gid, attributes=state.attributes)
-        self._before = state
 
     def leave(self) -> None:
         """Take the detour away, if it is there, and the pair's file with it.
@@ -66,19 +65,24 @@ class Bridge:
             OSError: it could not be taken away.
         """
         state = read_state(self.auto_conf)
-        data = _cut(state.data or b"")
-        if data is not None:
-            if self._before is not None and self._before.data == data:
-                put_back(self.auto_conf, self._before)
-            else:
-                replace(self.auto_conf, data, mode=state.mode, uid=state.uid, gid=state.gid, attributes=state.attributes)
+        found = _cut(state.data or b"")
+        if found is not None:
+            data, modified_ns = found
+            replace(
+                self.auto_conf,
+                data,
+                mode=state.mode,
+                uid=state.uid,
+                gid=state.gid,
+                attributes=state.attributes,
+                modified_ns=modified_ns,
+            )
         remove(self.pair)
 
 
-def _cut(data: bytes) -> bytes | None:
-    """Return the file without the detour; None when there is none in it."""
-    for mark in (_MARK_AFTER_NEWLINE, _MARK):
-        position = data.find(mark)
-        if position >= 0:
-            return data[:position]
-    return None
+def _cut(data: bytes) -> tuple[bytes, int] | None:
+    """Return the file without the detour and its time of last change; None when there is no detour in it."""
+    found = _MARK.search(data)
+    if found is None:
+        return None
+    return data[: found.start() - (1 if found.group(2) else 0)], int(found.group(1))

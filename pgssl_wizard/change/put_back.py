@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NoReturn
 
 from pgssl_wizard.change import transaction
@@ -11,10 +12,12 @@ from pgssl_wizard.change.serving import NotProved, RunningServer, leaf_on_disk
 from pgssl_wizard.change.signals import Stopped
 from pgssl_wizard.change.transaction import ChangedMeanwhile
 from pgssl_wizard.change.way_in import WayIn
-from pgssl_wizard.errors import Interrupted, Refused, RolledBack, WizardError
+from pgssl_wizard.errors import Interrupted, RolledBack, WizardError
 
 
-def put_back(journal: Journal, problem: BaseException, server: RunningServer | None, way_in: WayIn, report: Report) -> NoReturn:
+def put_back(
+    journal: Journal, problem: BaseException, server: RunningServer | None, way_in: WayIn, report: Report, *, started: set[Path]
+) -> NoReturn:
     """Put everything back, prove that, and say why it was necessary.
 
     Args:
@@ -23,6 +26,7 @@ def put_back(journal: Journal, problem: BaseException, server: RunningServer | N
         server: the running server, None when it was not to be reloaded.
         way_in: the administrator's login.
         report: is told of the station.
+        started: the paths that were written to.
 
     Raises:
         RolledBack: everything is as before.
@@ -33,7 +37,7 @@ def put_back(journal: Journal, problem: BaseException, server: RunningServer | N
     unproved = None
     with station(report, "undo", "everything is put back"):
         try:
-            journal = transaction.undo(journal)
+            journal = transaction.undo(journal, started=started)
         except (OSError, WizardError) as second:
             raise Interrupted(
                 f"{message}. Not everything could be put back: {in_words(second)}",
@@ -71,7 +75,7 @@ def prove_undone(journal: Journal, server: RunningServer, way_in: WayIn | None =
         server.wait_until_served(leaf_on_disk(journal.certificate_before), or_else=journal.served_before)
         if way_in is not None:
             way_in.check(server.postmaster)
-    except (NotProved, Refused) as still:
+    except NotProved as still:
         return in_words(still)
     return None
 

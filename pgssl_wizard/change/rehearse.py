@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pgssl_wizard.change.contents import Contents, setting_after
 from pgssl_wizard.change.paths import real_path
-from pgssl_wizard.change.staging import Staging, rules_files, settings_files
+from pgssl_wizard.change.staging import Staging, stage_rules, stage_settings
 from pgssl_wizard.cluster.facts import Cluster
 from pgssl_wizard.errors import Refused
 from pgssl_wizard.plan.model import Plan, PlannedFile
@@ -42,7 +42,7 @@ def rehearse(plan: Plan, cluster: Cluster, contents: Contents) -> None:
         planned = contents.by_real_path()
         _parse(plan, cluster, throwaway, staging, planned)
         _stage_tls(plan, cluster, throwaway, staging, planned)
-        staging.put(rules_files(cluster, planned))
+        stage_rules(staging, cluster, planned)
         try:
             throwaway.start({"hba_file": str(staging.path(cluster.hba_file))})
         except StartFailed as failure:
@@ -88,14 +88,16 @@ def _parse(plan: Plan, cluster: Cluster, throwaway: Throwaway, staging: Staging,
     """Have the server's own parser read the planned settings, includes and `postgresql.auto.conf` among them."""
     if not any(change.role in {"settings", "auto-settings"} for change in plan.changes):
         return
-    staging.put(settings_files(cluster, planned))
+    stage_settings(staging, cluster, planned)
     auto_conf = throwaway.data_directory / "postgresql.auto.conf"
     own = auto_conf.read_bytes()
     fact = cluster.files.get(cluster.auto_conf)
     data = planned.get(real_path(cluster.auto_conf), fact.data if fact else None)
-    if data is not None and not plan.sql:
+    if data is not None:
         throwaway.write(auto_conf, data)
-    options = {"config_file": str(staging.path(cluster.config_file)), "data_directory": str(throwaway.data_directory)}
+    own_options = {name: value for name, value in cluster.command_line.items() if name.startswith("ssl")}
+    where = {"config_file": str(staging.path(cluster.config_file)), "data_directory": str(throwaway.data_directory)}
+    options = {**own_options, **where}
     try:
         value = programs.postgres_c(throwaway.programs, "ssl", throwaway.data_directory, options, identity=throwaway.identity)
     except Refused as refusal:
@@ -107,7 +109,7 @@ def _parse(plan: Plan, cluster: Cluster, throwaway: Throwaway, staging: Staging,
         ) from refusal
     finally:
         throwaway.write(auto_conf, own)
-    if value != setting_after(plan, cluster, "ssl") and not plan.sql:
+    if value != setting_after(plan, cluster, "ssl"):
         raise Refused(f"with these files ssl would be {value}", where=str(cluster.config_file), code="rehearsal-failed")
 
 
@@ -124,10 +126,8 @@ def _stage_tls(plan: Plan, cluster: Cluster, throwaway: Throwaway, staging: Stag
         if value and name in _FILE_SETTINGS:
             path = real_path(cluster.data_directory / value)
             change = by_path.get(path)
-            if change is not None and path in planned:
-                value = str(_stage_one(change, path, planned[path], staging))
-            else:
-                value = str(path)
+            data = planned.get(path)
+            value = str(path if change is None or data is None else _stage_one(change, path, data, staging))
         quoted = value.replace("\\", "\\\\").replace("'", "''")
         lines.append(f"{name} = '{quoted}'\n")
     # In the file and not among the program's arguments: a passphrase command may hold more than its author thinks.
@@ -140,7 +140,7 @@ def _stage_one(change: PlannedFile, path: Path, data: bytes, staging: Staging) -
     staged = staging.put_as_is(path, data)
     if os.geteuid() == 0:
         os.chown(staged, change.uid, change.gid)
-    os.chmod(staged, change.mode)
+    staged.chmod(change.mode)
     return staged
 
 

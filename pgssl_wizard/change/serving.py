@@ -43,6 +43,7 @@ class NotProved(Exception):  # noqa: N818 - it says what happened
 #: them: that is what it says about somebody's edit that waits for a restart.
 _NOT_TAKEN = re.compile(r"was not reloaded|no changes were applied")
 
+
 def not_taken(complaints: Iterable[str], ignore: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Return what the server says about files that it did not take; empty when it took them.
 
@@ -77,10 +78,15 @@ class RunningServer:
         """Ask the server to read its files again; it answers nothing.
 
         Raises:
-            Refused: it is gone, or belongs to another user.
+            NotProved: it is gone, or belongs to another user.
         """
         self._mark = log.mark(self.log_file)
-        process.reload(self.postmaster.pid)
+        try:
+            process.reload(self.postmaster.pid)
+        except ProcessLookupError:
+            raise NotProved("the server is not running any more") from None
+        except PermissionError:
+            raise NotProved("the server belongs to another user and cannot be told to reload") from None
 
     def words(self) -> tuple[str, ...]:
         """Return what the server complained about since the last reload, in its own words; empty without a readable log."""
@@ -148,4 +154,3 @@ def leaf_on_disk(path: Path | None) -> str | None:
         return fingerprint(path.read_bytes())
     except OSError:
         return None
-

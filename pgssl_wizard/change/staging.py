@@ -7,12 +7,16 @@ their neighbours, and taking `<root>` out of a message of the server gives the r
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pgssl_wizard.change.after import list_directory, read_bytes
+from pgssl_wizard.change.paths import real_path
 from pgssl_wizard.cluster.facts import Cluster
 from pgssl_wizard.files.hba import parse_rules
+from pgssl_wizard.files.settings import resolve
 
 
 @dataclass(slots=True)
@@ -28,67 +32,80 @@ class Staging:
     root: Path
     write: Callable[[Path, bytes], object]
     make_directory: Callable[[Path], object]
-    _staged: set[Path] = field(default_factory=set)
+    _made: set[Path] = field(default_factory=set)
 
     def path(self, real: Path) -> Path:
         """Return where `real` is staged."""
         return self.root / real.relative_to(real.anchor)
 
-    def put(self, files: Mapping[Path, bytes]) -> None:
-        """Stage text files; where one names another one of them by its absolute path, the staged path is put in."""
-        names = sorted((os.fsencode(path) for path in files), key=len, reverse=True)
+    def put(self, files: Mapping[Path, bytes], directories: Iterable[Path] = ()) -> None:
+        """Stage text files and directories; where a file names one of them by its absolute path, the staged path is put in."""
+        names = sorted((os.fsencode(path) for path in (*files, *directories)), key=len, reverse=True)
+        for directory in directories:
+            self._make_directories(self.path(directory))
         for path, data in files.items():
             staged = data
-            for name in names:
-                staged = staged.replace(name, os.fsencode(self.root) + name) if name in staged else staged
+            if names:
+                # Longest first in one pass: a directory's name is also the beginning of its files' names.
+                pattern = b"|".join(re.escape(name) for name in names)
+                staged = re.sub(pattern, lambda found: os.fsencode(self.root) + found.group(), data)
             self.put_as_is(path, staged)
 
     def put_as_is(self, path: Path, data: bytes) -> Path:
         """Stage one file without looking into it; return where."""
         target = self.path(path)
-        for directory in reversed([target, *target.parents]):
-            if directory != target and directory.is_relative_to(self.root) and directory not in self._staged:
-                if not directory.exists():
-                    self.make_directory(directory)
-                self._staged.add(directory)
+        self._make_directories(target.parent)
         self.write(target, data)
         return target
+
+    def _make_directories(self, target: Path) -> None:
+        """Make a directory and its parents, as far as they are below the root."""
+        for directory in reversed([target, *target.parents]):
+            if directory != self.root and directory.is_relative_to(self.root) and directory not in self._made:
+                if not directory.exists():
+                    self.make_directory(directory)
+                self._made.add(directory)
 
     def unstaged(self, text: str) -> str:
         """Return a message of the server with the real names of files."""
         return text.replace(str(self.root), "")
 
 
-def rules_files(cluster: Cluster, planned: Mapping[Path, bytes]) -> dict[Path, bytes]:
-    """Return every file that the planned rules consist of, includes and lists of names too, by path."""
-    found: dict[Path, bytes] = {}
+@dataclass(slots=True)
+class _Reader:
+    """Reads planned files as if they were there, and remembers everything that it was asked for."""
 
-    def read(path: Path) -> bytes | None:
-        data = planned.get(path, planned.get(Path(os.path.realpath(path))))
+    planned: Mapping[Path, bytes]
+    files: dict[Path, bytes] = field(default_factory=dict)
+    directories: set[Path] = field(default_factory=set)
+
+    def read(self, path: Path) -> bytes | None:
+        data = self.planned.get(path, self.planned.get(real_path(path)))
         if data is None:
-            try:
-                data = path.read_bytes()
-            except OSError:
-                return None
-        found[path] = data
+            data = read_bytes(path)
+        if data is not None:
+            self.files[path] = data
         return data
 
-    def names(path: Path) -> list[str] | None:
-        try:
-            return os.listdir(path)
-        except OSError:
+    def names(self, path: Path) -> list[str] | None:
+        found = list_directory(path)
+        # What will be new in an `include_dir` is read there too.
+        new = [planned.name for planned in self.planned if planned.parent == real_path(path)]
+        if found is None and not new:
             return None
+        self.directories.add(path)
+        return sorted({*(found or ()), *new})
 
-    parse_rules(cluster.hba_file, cluster.major, read, names, ssl_on=True)
-    return found
+
+def stage_rules(staging: Staging, cluster: Cluster, planned: Mapping[Path, bytes]) -> None:
+    """Stage every file that the planned rules consist of, includes and lists of names too."""
+    reader = _Reader(planned)
+    parse_rules(cluster.hba_file, cluster.major, reader.read, reader.names)
+    staging.put(reader.files, reader.directories)
 
 
-def settings_files(cluster: Cluster, planned: Mapping[Path, bytes]) -> dict[Path, bytes]:
-    """Return every file that the planned settings consist of, `postgresql.auto.conf` left out, by path."""
-    found: dict[Path, bytes] = {}
-    others = {cluster.auto_conf, cluster.hba_file, cluster.ident_file}
-    for path, fact in cluster.files.items():
-        if path in others or fact.data is None:
-            continue
-        found[path] = planned.get(path, planned.get(fact.real_path, fact.data))
-    return found
+def stage_settings(staging: Staging, cluster: Cluster, planned: Mapping[Path, bytes]) -> None:
+    """Stage every file that the planned settings consist of, `postgresql.auto.conf` left out."""
+    reader = _Reader(planned)
+    resolve(cluster.config_file, None, reader.read, reader.names, {}, cluster.major)
+    staging.put(reader.files, reader.directories)

@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def register(plan: Plan, cluster: Cluster, contents: Mapping[Path, bytes], *, by
                     kind=kind,
                     path=path,
                     phase=change.phase,
-                    before=dataclasses.replace(state, data=None),
+                    before=dataclasses.replace(state, data=None, links=0),
                     backup=name,
                     after_sha256=None if data is None else hashlib.sha256(data).hexdigest(),
                     after_mode=change.mode,
@@ -127,7 +127,9 @@ def _bridge(journal: Journal) -> Bridge | None:
     return Bridge(journal, uid=owner.st_uid, gid=owner.st_gid)
 
 
-def perform(journal: Journal, contents: Mapping[Path, bytes], phase: str, *, pair: bytes | None = None) -> None:
+def perform(
+    journal: Journal, contents: Mapping[Path, bytes], phase: str, *, pair: bytes | None = None, started: set[Path] | None = None
+) -> None:
     """Do every file operation of one phase, in order.
 
     Args:
@@ -135,6 +137,7 @@ def perform(journal: Journal, contents: Mapping[Path, bytes], phase: str, *, pai
         contents: the bytes to write, by real path.
         phase: `ca`, `tls` or `rules`.
         pair: the new certificates and key, PEM, for the instant in which only one of the two files is there.
+        started: gets every path before it is written to.
 
     Raises:
         OSError, ChangedMeanwhile, Refused: the caller undoes.
@@ -146,34 +149,32 @@ def perform(journal: Journal, contents: Mapping[Path, bytes], phase: str, *, pai
         if operation.phase == phase and operation.kind != "sql":
             if bridge is not None and operation.path == bridge.auto_conf:
                 bridge.leave()
-            _perform_one(operation, contents.get(operation.path))
+            _perform_one(operation, contents.get(operation.path), set() if started is None else started)
     if bridge is not None:
         bridge.leave()
 
 
-def _perform_one(operation: Operation, data: bytes | None) -> None:
+def _perform_one(operation: Operation, data: bytes | None, started: set[Path]) -> None:
     """Do one operation."""
     path, mode, uid, gid = operation.path, operation.after_mode, operation.after_uid, operation.after_gid
     if data is None and not operation.removes:
+        started.add(path)
         write.make_directory(path, mode=mode, uid=uid, gid=gid)
         return
-    if not operation.before.exists:
-        assert data is not None
-        try:
-            write.create(path, data, mode=mode, uid=uid, gid=gid)
-        except FileExistsError:
-            raise ChangedMeanwhile(f"{path} has appeared in the meantime") from None
-        return
-    if operation.kind == "ca":
-        raise FileExistsError(errno.EEXIST, "exists, and a CA file is never overwritten", str(path))
     state = read_state(path)
+    if operation.kind == "ca" and state.exists:
+        raise FileExistsError(errno.EEXIST, "exists, and a CA file is never overwritten", str(path))
     if state.sha256 != operation.before.sha256:
         raise ChangedMeanwhile(f"{path} was changed by somebody else in the meantime")
+    started.add(path)
     if operation.removes:
         write.remove(path)
-    else:
+    elif state.exists:
         assert data is not None
         write.replace(path, data, mode=mode, uid=uid, gid=gid, attributes=state.attributes)
+    else:
+        assert data is not None
+        write.create(path, data, mode=mode, uid=uid, gid=gid)
 
 
 def record_sql(journal: Journal) -> Journal:
@@ -207,10 +208,15 @@ def changed_since(journal: Journal) -> tuple[Path, ...]:
     return tuple(changed)
 
 
-def undo(journal: Journal, *, undone: Callable[[Path], None] = lambda _path: None) -> Journal:
+def undo(journal: Journal, *, started: set[Path] | None = None, undone: Callable[[Path], None] = lambda _path: None) -> Journal:
     """Put every file back, last one first; done twice it does no harm.
 
     The files of a CA stay, unless the run was cut short before its last certificate: then nothing was signed by it for good.
+
+    Args:
+        journal: the change.
+        started: the paths that the same run has written to; what it did not come to is left alone. None: whatever is different.
+        undone: is told of every file that was put back.
 
     Returns:
         The journal in state `undoing`; `finish` closes it.
@@ -227,6 +233,8 @@ def undo(journal: Journal, *, undone: Callable[[Path], None] = lambda _path: Non
     # In place from an earlier run: `postgresql.auto.conf` then holds the detour and nothing else that is ours.
     detour = bridge is not None and bridge.present()
     for operation in reversed(journal.operations):
+        if started is not None and operation.path not in started:
+            continue
         try:
             own_auto_conf = bridge is not None and operation.path == bridge.auto_conf
             if own_auto_conf and detour:
@@ -242,8 +250,7 @@ def undo(journal: Journal, *, undone: Callable[[Path], None] = lambda _path: Non
     if bridge is not None:
         bridge.leave()
     _remove_half_a_ca(journal)
-    for folder in {operation.path.parent for operation in journal.operations}:
-        _sweep(folder, journal)
+    _sweep(journal)
     if problems:
         raise problems[0]
     return journal
@@ -298,13 +305,17 @@ def _remove_half_a_ca(journal: Journal) -> None:
                 write.remove(operation.path)
 
 
-def _sweep(folder: Path, journal: Journal) -> None:
+def _sweep(journal: Journal) -> None:
     """Remove half-written files that a killed run left beside the files of this change."""
-    names = {operation.path.name[:180] for operation in journal.operations if operation.path.parent == folder}
-    with contextlib.suppress(OSError):
-        for entry in list(os.scandir(folder)):
-            if is_temporary(entry.name) and any(entry.name.startswith(f".{name}.") for name in names):
-                Path(entry.path).unlink()
+    touched = {operation.path for operation in journal.operations}
+    if journal.auto_conf is not None:
+        touched.add(real_path(journal.auto_conf))
+    for folder in {path.parent for path in touched}:
+        names = {path.name[:180] for path in touched if path.parent == folder}
+        with contextlib.suppress(OSError):
+            for entry in list(os.scandir(folder)):
+                if is_temporary(entry.name) and any(entry.name.startswith(f".{name}.") for name in names):
+                    Path(entry.path).unlink()
 
 
 def finish(journal: Journal, **changes: Any) -> Journal:

@@ -59,10 +59,11 @@ def read_state(path: Path) -> FileState:
         return FileState(exists=False)
     except OSError as error:
         raise Refused(f"cannot be read: {error.strerror}", where=str(path), code="unreadable-file") from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise Refused("is not a regular file", where=str(path), code="not-a-file")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise Refused("is not a regular file", where=str(path), code="not-a-file")
         data = file.read()
         return FileState(
             exists=True,
@@ -163,6 +164,7 @@ def replace(
 
     Args:
         path: symbolic links are followed, so that a link stays a link.
+        data: its new content.
         mode: permission bits, from before the first byte.
         uid: owner; -1 for whoever runs this.
         gid: group; -1 for the directory's default.
@@ -286,7 +288,7 @@ def make_directory(path: Path, *, mode: int, uid: int = -1, gid: int = -1) -> bo
     """
     try:
         # Nobody else may enter before the owner is right.
-        os.mkdir(path, mode & 0o700)
+        path.mkdir(mode & 0o700)
     except FileExistsError:
         if not path.is_dir():
             raise

@@ -28,6 +28,7 @@ class FileFact:
         uid, gid, owner: numbers, and `user:group`.
         data: its bytes; None for secrets, for unreadable and for missing files.
         problem: why it could not be read, in words, or None.
+        sha256: lower-case hex of its content, secrets too; None when it is missing or unreadable.
     """
 
     path: Path
@@ -37,8 +38,9 @@ class FileFact:
     uid: int = -1
     gid: int = -1
     owner: str = ""
-    data: bytes | None = None
+    data: bytes | None = field(default=None, repr=False)
     problem: str | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class Session:
     replication: bool = False
     tls_version: str | None = None
     cipher: str | None = None
+    certificate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,7 @@ class Cluster:
         tls_built_in: None when no program could be asked.
         config_file, hba_file, ident_file, auto_conf: the files in use, absolute.
         files: every configuration file that was read (includes too), by path, in reading order.
+        directories: the names in every directory that takes part, for includes.
         settings: every TLS setting of this version and the neighbours that matter (port, listen_addresses, hba_file, …).
         rules: every line of the rules in reading order, includes expanded.
         postmaster: None when the server is down.
@@ -181,6 +185,8 @@ class Cluster:
     served_sha256: str | None = None
     log_file: Path | None = None
     files: Mapping[Path, FileFact] = field(default_factory=dict)
+    directories: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
+    command_line: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Setting] = field(default_factory=dict)
     certificates: tuple[CertificateFact, ...] = ()
     rules: tuple[Rule, ...] = ()
@@ -212,17 +218,33 @@ class Surroundings:
         files: a fact for every path that the plan may create, modify or use, missing ones included.
         directories: the directories these files go into, missing ones included (mode, owner).
         ca: certificates found in the CA directory, by file name (`root.crt`, `intermediate.crt`).
+        ca_path_length: how many CAs may stand below each of them, None for any number.
         ca_keys: which of the CA's keys are there and match their certificate, by file name; None: encrypted or unreadable.
+        leaf: the certificate at the place where the server's goes, with whether the key beside it matches.
+        leaf_issuer: whose key really signed it: the file name of a CA above, `self`, or None for anybody else.
+        leaf_chain: common names of what follows the leaf in its file.
+        leaf_due: less than a third of its life is left.
         user: the uid that runs this program.
+        key_gid: of the group that shall read the key, None when there is no such group or none is asked for.
+        group_member: whether the server's user is in that group; running_with_group: whether the running server already is.
         blocked: per planned file, the first parent directory that the server's user cannot pass, if any.
     """
 
     files: Mapping[Path, FileFact] = field(default_factory=dict)
     directories: Mapping[Path, FileFact] = field(default_factory=dict)
     ca: Mapping[str, CertificateFact] = field(default_factory=dict)
+    ca_path_length: Mapping[str, int | None] = field(default_factory=dict)
     ca_keys: Mapping[str, bool | None] = field(default_factory=dict)
     client_ca: tuple[CertificateFact, ...] = ()
+    leaf: CertificateFact | None = None
+    leaf_issuer: str | None = None
+    leaf_chain: tuple[str, ...] = ()
+    leaf_due: bool = False
+    key_gid: int | None = None
+    group_member: bool | None = None
+    running_with_group: bool | None = None
     user: int = 0
+    user_gid: int = 0
     user_name: str = "root:root"
     umask: int = 0o022
     blocked: Mapping[Path, Path] = field(default_factory=dict)

@@ -68,11 +68,10 @@ def promise_to(client: Client, cluster: Cluster, *, tls13: bool) -> Promise:
 
 def decision_on(client: Client, cluster: Cluster, *, tls: bool) -> Decision:
     """Return which rule a client without a certificate meets."""
-    roles = ()
-    attempt = Attempt(
-        database=client.database, user=client.user, address=client.address, tls=tls, host_name=client.host_name, roles=roles
-    )
-    return decide(cluster.rules, attempt, cluster.major, ssl_ca=bool(cluster.value("ssl_ca_file")))
+    attempt = Attempt(client.database, client.user, client.address, tls=tls, host_name=client.host_name)
+    # This machine is its own host and in its own network, whatever other addresses it has.
+    own = (f"{client.address}/{128 if ':' in client.address else 32}",) if client.address else ()
+    return decide(cluster.rules, attempt, cluster.major, ssl_ca=bool(cluster.value("ssl_ca_file")), own_ranges=own)
 
 
 def _verdict(decision: Decision) -> Verdict:
@@ -101,8 +100,7 @@ def _by_host_name(rules: tuple[Rule, ...]) -> bool:
     """Whether any rule asks for the client's host name, which the server looks up."""
     keywords = {"all", "samehost", "samenet"}
     return any(
-        rule.address and rule.address not in keywords and rule.address[0] not in "0123456789:" and ":" not in rule.address
-        for rule in rules
+        rule.address and rule.address not in keywords and rule.address[0] not in "0123456789:" and ":" not in rule.address for rule in rules
     )
 
 

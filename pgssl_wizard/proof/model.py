@@ -77,4 +77,6 @@ class Proof:
     @property
     def holds(self) -> bool:
         """Whether everything that was promised was seen."""
-        return self.served is not None and self.matches_disk is not False and not self.problems and all(a.as_expected for a in self.attempts)
+        return (
+            self.served is not None and self.matches_disk is not False and not self.problems and all(a.as_expected for a in self.attempts)
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from pgssl_wizard.proof import anchor as anchors
 from pgssl_wizard.proof import strangers
 from pgssl_wizard.proof.clients import Client, choose, promise_to
 from pgssl_wizard.proof.matrix import Row, expect, rows
-from pgssl_wizard.proof.model import Attempt, Proof, RootGiven, Served, Verdict
+from pgssl_wizard.proof.model import Attempt, Proof, RootGiven, Verdict
 from pgssl_wizard.proof.names import reachable_address, source_address, to_try
 from pgssl_wizard.server import attempt, handshake
 
@@ -173,10 +174,20 @@ def _try_all(target: _Target, wanted: Sequence[tuple[Row, Verdict]]) -> tuple[At
 
 def _try_one(target: _Target, row: Row, expected: Verdict) -> Attempt:
     """Make one attempt."""
-    common = {"host": row.host, "user": target.client.user, "sslmode": row.sslmode, "hostaddr": target.hostaddr}
-    if row.root == "right" and target.roots["right"] is None:
-        return Attempt(**common, root="right", certificate=row.certificate, expected=expected, outcome="not-tried", message="no root is known")
     offered = row.certificate == "wrong-ca"
+    root = target.roots[row.root]
+    planned = Attempt(
+        host=row.host,
+        user=target.client.user,
+        sslmode=row.sslmode,
+        root=row.root,
+        certificate=row.certificate,
+        expected=expected,
+        outcome="not-tried",
+        hostaddr=target.hostaddr,
+    )
+    if row.root == "right" and root is None:
+        return dataclasses.replace(planned, message="no root is known")
     tried = attempt.try_connection(
         row.host,
         target.port,
@@ -184,19 +195,14 @@ def _try_one(target: _Target, row: Row, expected: Verdict) -> Attempt:
         target.client.database,
         sslmode=row.sslmode,
         hostaddr=target.hostaddr,
-        root=target.roots[row.root],
+        root=root,
         certificate=target.certificate if offered else None,
         key=target.key if offered else None,
         timeout=_PATIENCE,
     )
-    return Attempt(
-        **common,
-        root=row.root,
-        certificate=row.certificate,
-        expected=expected,
-        outcome=tried.outcome,
-        tls=tried.tls if tried.outcome == "accept" else None,
-        message=tried.message if tried.outcome == "reject" else None,
+    accepted = tried.outcome == "accept"
+    return dataclasses.replace(
+        planned, outcome=tried.outcome, tls=tried.tls if accepted else None, message=None if accepted else tried.message
     )
 
 

@@ -254,7 +254,7 @@ def loopback(listen_address: str | None) -> str | None:
 def _may_have_password() -> bool:
     """Whether we ourselves bring something that the server's user does not: a password or a file of them."""
     passfile = os.environ.get("PGPASSFILE") or str(Path.home() / ".pgpass")
-    return bool(os.environ.get("PGPASSWORD") or os.environ.get("PGSERVICE")) or Path(passfile).exists()
+    return bool(os.environ.get("PGPASSWORD") or os.environ.get("PGSERVICE")) or os.access(passfile, os.R_OK)
 
 
 def _uid_of(pid: int) -> int:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 #: A place where no file is, spelled like the one that libpq looks at by default.
 _NOWHERE = "/nonexistent/.postgresql"
 
+#: Defaults that libpq does not list as such and where an empty value means something else. Everything but SSPI, which only
+#: Windows has, is how to say that any method will do.
+_UNSPOKEN = {"sslcertmode": "allow", "min_protocol_version": "3.0", "max_protocol_version": "3.0", "require_auth": "!sspi"}
+
 #: libpq reads the environment while a connection starts, and the service's name cannot be overruled by an argument.
 _environment = threading.Lock()
 
@@ -133,7 +137,7 @@ def _conninfo(given: Mapping[str, str]) -> bytes:
         name = option.keyword.decode()
         variable = option.envvar.decode() if option.envvar else None
         if name not in parameters and name not in {"service", "servicefile"} and variable is not None and variable in os.environ:
-            parameters[name] = option.compiled.decode() if option.compiled else ""
+            parameters[name] = _UNSPOKEN.get(name) or (option.compiled or b"").decode()
     return " ".join(f"{name}={_quoted(value)}" for name, value in parameters.items()).encode()
 
 
@@ -158,7 +162,8 @@ def _follow(connection: PGconn, deadline: float) -> Tried:
         if waiting_for == PollingStatus.FAILED:
             asked = connection.needs_password
             return Tried("accept" if asked else "reject", tls, _message(connection), asked_for_password=asked)
-        tls = _protocol(connection) if connection.ssl_in_use else None
+        # In use begins with the first byte of the handshake; what counts is one that came to its end.
+        tls = _protocol(connection) if connection.ssl_in_use and connection.status != ConnStatus.SSL_STARTUP else None
         if waiting_for == PollingStatus.OK:
             return Tried("accept", tls, None)
 

@@ -78,14 +78,14 @@ def executable(pid: int) -> Path | None:
         return None
     # After an upgrade of the package under a running server the name ends so; the new binary stands at the same place.
     path = Path(str(path).removesuffix(" (deleted)"))
-    return path if path.exists() else None
+    return path if os.access(path, os.F_OK) else None
 
 
 def last_executable(data_directory: Path) -> Path | None:
     """Return the binary that postmaster.opts names, when it is still there."""
     arguments = _last_arguments(data_directory)
     path = Path(arguments[0]) if arguments else None
-    return path if path is not None and path.is_absolute() and path.exists() else None
+    return path if path is not None and path.is_absolute() and os.access(path, os.F_OK) else None
 
 
 def environment(pid: int) -> Mapping[str, str]:

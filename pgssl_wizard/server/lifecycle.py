@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from pgssl_wizard.errors import Refused
-from pgssl_wizard.server import postmaster
+from pgssl_wizard.server import log, postmaster
 from pgssl_wizard.server.identity import Identity
 from pgssl_wizard.server.programs import Programs
 
@@ -199,17 +199,11 @@ def _written(log_file: Path, offset: int) -> str:
         return ""
 
 
-def _reason(log: str) -> str:
-    """Return why a server gave up: its FATAL line, or the LOG line before it where that one says what is wrong."""
-    lines = [line.partition(":  ") for line in log.splitlines() if ":  " in line]
-    told = [(head.rsplit(" ", 1)[-1], text) for head, _, text in lines]
-    for number, (level, text) in enumerate(told):
-        if level in {"FATAL", "PANIC"}:
-            details = [words for kind, words in told[number + 1 : number + 3] if kind in {"DETAIL", "HINT"}]
-            before = [words for kind, words in told[:number] if kind == "LOG" and _names_a_fault(words)]
-            return "; ".join([text, *before, *details])
+def _reason(text: str) -> str:
+    """Return why a server gave up: what its last words are, and what it found wrong with its files before them."""
+    messages = log.parse(text)
+    for number, message in enumerate(messages):
+        if message.level in {"FATAL", "PANIC"}:
+            faults = [str(earlier) for earlier in messages[:number] if log.is_complaint(earlier)]
+            return "; ".join([str(message), *faults, *([message.hint] if message.hint else [])])
     return ""
-
-
-def _names_a_fault(words: str) -> bool:
-    return any(sign in words for sign in ("could not", "invalid", "syntax error", "unrecognized", "cannot", "is not valid"))

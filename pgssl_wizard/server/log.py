@@ -74,9 +74,9 @@ def find(data_directory: Path, postmaster: Postmaster | None) -> Path | None:
         return None
     try:
         path = Path(f"/proc/{postmaster.pid}/fd/2").readlink()
+        return path if path.is_absolute() and path.is_file() else None
     except OSError:
         return None
-    return path if path.is_absolute() and path.is_file() and not path.is_relative_to("/dev") else None
 
 
 def mark(path: Path | None) -> Mark:
@@ -112,15 +112,21 @@ def messages(place: Mark) -> tuple[Message, ...]:
         return tuple(_of_csv(text))
     if suffix == ".json":
         return tuple(_of_json(text))
+    return parse(text)
+
+
+def parse(text: str) -> tuple[Message, ...]:
+    """Return the messages in a text of the plain format, whatever prefix its lines have."""
     return tuple(_of_plain(text))
 
 
 def complaints(place: Mark) -> tuple[str, ...]:
     """Return what the server wrote since about files that it did not take, in its own words; refused clients are not among it."""
-    return tuple(str(message) for message in messages(place) if _is_complaint(message))
+    return tuple(str(message) for message in messages(place) if is_complaint(message))
 
 
-def _is_complaint(message: Message) -> bool:
+def is_complaint(message: Message) -> bool:
+    """Whether the server says here that it does not take one of its files."""
     if "because SSL is disabled" in message.text:
         # Said of every hostssl line while ssl is off; the line is taken all the same.
         return False

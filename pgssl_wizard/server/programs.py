@@ -101,7 +101,7 @@ def newest_installed() -> Programs | None:
     directories = [Path(place.format(major=major)) for major in majors for place in _USUAL_PLACES if "{major}" in place]
     directories += [Path(place) for place in _USUAL_PLACES if "{major}" not in place]
     directories += _of_path()
-    existing = dict.fromkeys(directory for directory in directories if (directory / "postgres").exists())
+    existing = dict.fromkeys(directory for directory in directories if os.access(directory / "postgres", os.F_OK))
     looked = [programs for programs in map(look, existing) if programs is not None]
     able = [programs for programs in looked if programs.has("initdb") and programs.major >= _OLDEST_LOOKED_FOR]
     # `max` keeps the first of equals: the usual places come before PATH.
@@ -111,7 +111,7 @@ def newest_installed() -> Programs | None:
 def look(bin_directory: Path) -> Programs | None:
     """Return what is in this directory, or None when there is no server program that answers."""
     postgres = bin_directory / "postgres"
-    if not os.access(postgres, os.X_OK) or postgres.is_dir():
+    if not os.access(postgres, os.X_OK) or os.access(postgres / ".", os.F_OK):
         return None
     version = _version(postgres)
     if version is None:
@@ -227,7 +227,7 @@ def _named(pg_bin: Path, major: int) -> Programs:
 def _candidates(major: int, data_directory: Path | None) -> Iterator[Path]:
     seen: set[Path] = set()
     for directory in _places(major, data_directory):
-        if directory not in seen and (directory / "postgres").exists():
+        if directory not in seen and os.access(directory / "postgres", os.F_OK):
             seen.add(directory)
             yield directory
 

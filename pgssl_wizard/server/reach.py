@@ -17,7 +17,7 @@ def reachable_by(uid: int, path: Path, *, gids: Iterable[int] | None = None) -> 
     looked at: access control lists and mounts can still differ.
     """
     if uid == 0:
-        return None if path.exists() else path
+        return None if os.access(path, os.F_OK) else path
     groups = frozenset(Identity.of(uid).groups if gids is None else gids)
     for parent in reversed(path.absolute().parents):
         blocked = _blocks(parent, uid, groups, stat.S_IXOTH)
@@ -27,8 +27,12 @@ def reachable_by(uid: int, path: Path, *, gids: Iterable[int] | None = None) -> 
     if real != path.absolute():
         return reachable_by(uid, real, gids=groups)
     wanted = stat.S_IROTH
-    if real.is_dir() or os.access(real, os.X_OK):
-        wanted |= stat.S_IXOTH
+    # A directory is passed, a program is run: both need the third bit. Anything executable for somebody is meant to be run.
+    try:
+        if real.stat().st_mode & 0o111:
+            wanted |= stat.S_IXOTH
+    except OSError:
+        return path
     return path if _blocks(real, uid, groups, wanted) else None
 
 

@@ -16,7 +16,7 @@ CERTIFICATES_CHECKED = Promise(tls=True, plaintext="accept", encrypted="accept",
 
 def table(promise: Promise, certificate: CertificateGiven = "none") -> dict[str, str]:
     """Return one letter for each root (none, right, wrong) by sslmode: a accepted, - rejected."""
-    letters = {}
+    letters: dict[str, str] = {}
     for row in rows(["db"], client_ca=certificate != "none"):
         if row.certificate == certificate:
             letters[row.sslmode] = letters.get(row.sslmode, "") + ("a" if expect(promise, row) == "accept" else "-")

@@ -208,7 +208,10 @@ class RealCluster:
             if self.log().count("received SIGHUP") > before:
                 break
         # What the reload does comes after that line; the postmaster takes new connections only when it is through with it.
-        self.sql("select 1")
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(self.socket_directory / f".s.PGSQL.{self.port}"))
+            probe.sendall(bytes.fromhex("0000000804d2162f"))
+            assert probe.recv(1) == b"N"
 
     def sql(self, statement: str, parameters: Sequence[object] = (), *, database: str = "postgres") -> list[tuple[object, ...]]:
         """Run one statement as the superuser over the Unix socket, as the server's OS user; return the rows."""

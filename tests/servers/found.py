@@ -61,5 +61,7 @@ def usable(major: int) -> Programs:
 
 
 def templates_directory() -> Path:
-    """Return where initialised data directories are kept between runs."""
-    return CHECKOUT / ".cache" / "templates"
+    """Return where initialised data directories are kept between runs: in the checkout, or elsewhere when that is not ours."""
+    if os.access(CHECKOUT, os.W_OK):
+        return CHECKOUT / ".cache" / "templates"
+    return Path(tempfile.gettempdir()) / f"pgssl-test-templates-{os.geteuid()}"

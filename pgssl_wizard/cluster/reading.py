@@ -1,0 +1,97 @@
+"""Reading files with everything that a later write must preserve: owner, mode, where a link leads."""
+
+from __future__ import annotations
+
+import grp
+import hashlib
+import os
+import pwd
+import stat
+from functools import cache
+from pathlib import Path
+
+from pgssl_wizard.cluster.facts import FileFact
+
+#: Configuration files are text of some kilobytes; what is larger than this is none.
+LARGEST = 64 * 1024 * 1024
+
+
+def fact_of(path: Path, *, secret: bool = False) -> FileFact:
+    """Return what stands at `path`; a secret's bytes are hashed and let go."""
+    try:
+        real = path.resolve()
+        status = real.stat()
+    except FileNotFoundError:
+        return FileFact(path, path.resolve(), exists=False)
+    except (OSError, RuntimeError) as error:
+        return FileFact(path, path, exists=True, problem=f"it cannot be looked at ({getattr(error, 'strerror', None) or error})")
+    owner = owner_in_words(status.st_uid, status.st_gid)
+    common = {"exists": True, "mode": stat.S_IMODE(status.st_mode), "uid": status.st_uid, "gid": status.st_gid, "owner": owner}
+    if not stat.S_ISREG(status.st_mode):
+        kind = "it is a directory" if stat.S_ISDIR(status.st_mode) else "it is no regular file"
+        return FileFact(path, real, **common, problem=kind)  # type: ignore[arg-type]
+    if status.st_size > LARGEST:
+        return FileFact(path, real, **common, problem="it is too large for a configuration file")  # type: ignore[arg-type]
+    try:
+        data = real.read_bytes()
+    except OSError as error:
+        return FileFact(path, real, **common, problem=f"it cannot be read ({error.strerror})")  # type: ignore[arg-type]
+    digest = hashlib.sha256(data).hexdigest()
+    return FileFact(path, real, **common, data=None if secret else data, sha256=digest)  # type: ignore[arg-type]
+
+
+def directory_fact(path: Path) -> FileFact:
+    """Return what stands at the place of a directory."""
+    try:
+        status = path.stat()
+    except OSError:
+        return FileFact(path, path, exists=False)
+    owner = owner_in_words(status.st_uid, status.st_gid)
+    problem = None if stat.S_ISDIR(status.st_mode) else "it is no directory"
+    return FileFact(path, path.resolve(), True, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, owner, problem=problem)
+
+
+def names_in(path: Path) -> list[str] | None:
+    """Return the names in a directory, None when it is none or cannot be read."""
+    try:
+        return os.listdir(path)
+    except OSError:
+        return None
+
+
+@cache
+def owner_in_words(uid: int, gid: int) -> str:
+    """Return `user:group`, numbers where there is no entry."""
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        user = str(uid)
+    try:
+        group = grp.getgrgid(gid).gr_name
+    except KeyError:
+        group = str(gid)
+    return f"{user}:{group}"
+
+
+class Recorder:
+    """Reads files and directories for a parser and remembers what it saw."""
+
+    def __init__(self) -> None:
+        self.files: dict[Path, FileFact] = {}
+        self.directories: dict[Path, tuple[str, ...]] = {}
+
+    def read(self, path: Path) -> bytes | None:
+        """Return the bytes of a file, None when it is missing or cannot be read."""
+        if path not in self.files:
+            fact = fact_of(path)
+            if not fact.exists:
+                return None
+            self.files[path] = fact
+        return self.files[path].data
+
+    def list_directory(self, path: Path) -> list[str] | None:
+        """Return the names in a directory."""
+        names = names_in(path)
+        if names is not None:
+            self.directories[path] = tuple(sorted(names))
+        return names

@@ -1,0 +1,190 @@
+"""What stands at the places that the answers name: targets, the CA directory, directories on the way."""
+
+from __future__ import annotations
+
+import grp
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pgssl_wizard.answers import Answers
+from pgssl_wizard.cluster.facts import CertificateFact, Cluster, FileFact, Surroundings
+from pgssl_wizard.cluster.reading import directory_fact, fact_of, owner_in_words
+from pgssl_wizard.server import command_line
+from pgssl_wizard.server.identity import Identity
+from pgssl_wizard.server.reach import reachable_by
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+_CA_NAMES = ("root", "intermediate")
+
+
+def look(cluster: Cluster, answers: Answers, now: datetime | None = None) -> Surroundings:
+    """Return what is there. Reads only; keys are compared with their certificates and let go.
+
+    Args:
+        cluster: whose server will read the files.
+        answers: which places to look at.
+        now: for how much of a certificate's life is left; the present by default.
+    """
+    targets = (answers.files.certificate, answers.files.key, answers.files.ca)
+    files: dict[Path, FileFact] = {path: fact_of(path, secret=path == answers.files.key) for path in targets}
+    directory = answers.certificate.ca_directory
+    if answers.certificate.source == "new-ca":
+        for name in _CA_NAMES:
+            for suffix in (".crt", ".key"):
+                path = directory / f"{name}{suffix}"
+                files[path] = fact_of(path, secret=suffix == ".key")
+    if answers.clients.ca is not None:
+        files[answers.clients.ca] = fact_of(answers.clients.ca)
+    ca, lengths, keys, loaded = _authority(directory, files)
+    leaf, issuer, chain, due = _leaf(answers, files, loaded, now or datetime.now(UTC))
+    group = _group(answers.files.key_group) if answers.files.key_owner == "root" else None
+    return Surroundings(
+        files=files,
+        directories=_directories(files),
+        ca=ca,
+        ca_path_length=lengths,
+        ca_keys=keys,
+        client_ca=_client_ca(answers, files),
+        leaf=leaf,
+        leaf_issuer=issuer,
+        leaf_chain=chain,
+        leaf_due=due,
+        key_gid=group,
+        group_member=group in Identity.of(cluster.uid).groups if group is not None else None,
+        running_with_group=_running_with(cluster, group),
+        user=os.geteuid(),
+        user_gid=os.getegid(),
+        user_name=owner_in_words(os.geteuid(), os.getegid()),
+        blocked=_blocked(cluster, targets, group),
+    )
+
+
+def _authority(
+    directory: Path, files: Mapping[Path, FileFact]
+) -> tuple[dict[str, CertificateFact], dict[str, int | None], dict[str, bool | None], dict[str, x509.Certificate]]:
+    ca: dict[str, CertificateFact] = {}
+    lengths: dict[str, int | None] = {}
+    keys: dict[str, bool | None] = {}
+    loaded: dict[str, x509.Certificate] = {}
+    for name in _CA_NAMES:
+        certificate_fact = files.get(directory / f"{name}.crt")
+        if certificate_fact is None or not certificate_fact.data:
+            continue
+        from cryptography import x509  # noqa: PLC0415 - only when there is a certificate
+
+        from pgssl_wizard.certificates.read import fact, is_ca, read_certificates  # noqa: PLC0415
+        from pgssl_wizard.cluster.certificates import key_matches  # noqa: PLC0415
+
+        certificates = read_certificates(certificate_fact.data)
+        if not certificates or not is_ca(certificates[0]):
+            continue
+        certificate = certificates[0]
+        loaded[f"{name}.crt"] = certificate
+        ca[f"{name}.crt"] = fact(certificate, "root" if name == "root" else "intermediate", certificate_fact.path)
+        lengths[f"{name}.crt"] = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
+        key_fact = files.get(directory / f"{name}.key")
+        if key_fact and key_fact.exists:
+            keys[f"{name}.key"] = key_matches(key_fact.path, certificate_fact.data)
+    return ca, lengths, keys, loaded
+
+
+def _leaf(
+    answers: Answers, files: Mapping[Path, FileFact], authority: Mapping[str, x509.Certificate], now: datetime
+) -> tuple[CertificateFact | None, str | None, tuple[str, ...], bool]:
+    """Return the certificate at its place, whose key signed it, what follows it, and whether it is due."""
+    data = files[answers.files.certificate].data
+    if not data:
+        return None, None, (), False
+    from pgssl_wizard.certificates.read import common_name_of, fact, read_certificates  # noqa: PLC0415
+    from pgssl_wizard.cluster.certificates import key_matches  # noqa: PLC0415
+
+    certificates = read_certificates(data)
+    if not certificates:
+        return None, None, (), False
+    leaf = certificates[0]
+    found = fact(leaf, "server", answers.files.certificate, key_matches(answers.files.key, data))
+    issuer = next((name for name, certificate in authority.items() if _signed_by(leaf, certificate)), None)
+    if issuer is None and _signed_by(leaf, leaf):
+        issuer = "self"
+    life = found.not_after - found.not_before
+    return found, issuer, tuple(common_name_of(each) for each in certificates[1:]), found.not_after - now < life / 3
+
+
+def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _client_ca(answers: Answers, files: Mapping[Path, FileFact]) -> tuple[CertificateFact, ...]:
+    if answers.clients.ca is None:
+        return ()
+    data = files[answers.clients.ca].data
+    if not data:
+        return ()
+    from pgssl_wizard.certificates.read import fact, is_ca, read_certificates  # noqa: PLC0415
+
+    return tuple(fact(each, "client-ca", answers.clients.ca) for each in read_certificates(data) if is_ca(each))
+
+
+def _directories(files: Mapping[Path, FileFact]) -> dict[Path, FileFact]:
+    """Return the directory of every file, and of those that are missing every parent up to one that exists."""
+    found: dict[Path, FileFact] = {}
+    for path in files:
+        for directory in path.parents:
+            if directory in found:
+                break
+            found[directory] = directory_fact(directory)
+            if found[directory].exists:
+                break
+    return found
+
+
+def _group(name: str) -> int | None:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return None
+
+
+def _running_with(cluster: Cluster, group: int | None) -> bool | None:
+    if group is None or cluster.postmaster is None:
+        return None
+    groups = command_line.groups(cluster.postmaster.pid)
+    return None if groups is None else group in groups
+
+
+def _blocked(cluster: Cluster, targets: tuple[Path, ...], group: int | None) -> dict[Path, Path]:
+    """Return per target the first existing directory on the way that the server's user cannot pass."""
+    groups = {*Identity.of(cluster.uid).groups, *([group] if group is not None else [])}
+    found: dict[Path, Path] = {}
+    for target in targets:
+        directory = target.parent
+        while not directory.exists() and directory != directory.parent:
+            directory = directory.parent
+        blocking = reachable_by(cluster.uid, directory / ".", gids=groups)
+        if blocking is not None and blocking != directory:
+            found[target] = blocking
+        elif blocking is not None and not _passes(directory, cluster.uid, groups):
+            found[target] = directory
+    return found
+
+
+def _passes(directory: Path, uid: int, groups: set[int]) -> bool:
+    """Whether a user may pass a directory; reading its list of names is not needed for that."""
+    try:
+        status = directory.stat()
+    except OSError:
+        return False
+    if uid in {0, status.st_uid}:
+        return uid == 0 or bool(status.st_mode & 0o100)
+    return bool(status.st_mode & (0o010 if status.st_gid in groups else 0o001))

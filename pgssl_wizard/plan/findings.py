@@ -1,0 +1,159 @@
+"""What a careful colleague would say about a plan, and which of the cluster's findings still hold under it. Pure."""
+
+from __future__ import annotations
+
+from pgssl_wizard.cluster.facts import Cluster, Surroundings
+from pgssl_wizard.findings import Finding
+from pgssl_wizard.plan.model import Plan
+from pgssl_wizard.protocol.profiles import leaves_suite
+
+#: Findings about a cluster after which no plan can be made.
+STOPPING = frozenset({"settings-syntax-error", "setting-unknown", "settings-unreadable", "rules-unreadable", "rule-error", "unreadable-file"})
+
+#: Findings that a plan which turns TLS on cures.
+_CURED = frozenset({"tls-off", "snakeoil", "certificate-expired", "certificate-expiring", "no-san", "hostssl-without-tls", "no-verification", "self-signed"})
+
+
+def still_true(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
+    """Return the cluster's findings that are worth repeating in the preview."""
+    renewed = any(change.role == "server-certificate" for change in plan.changes)
+    return tuple(
+        finding
+        for finding in cluster.findings
+        if not (finding.code in _CURED and (renewed or finding.code in {"tls-off", "hostssl-without-tls"}))
+        and not (finding.code == "key-in-data-directory" and cluster.data_directory not in plan.answers.files.key.parents)
+    )
+
+
+def of_plan(plan: Plan, cluster: Cluster, surroundings: Surroundings) -> tuple[Finding, ...]:
+    """Return what this plan brings with it."""
+    answers, found = plan.answers, []
+
+    def say(severity: str, code: str, message: str, hint: str | None = None, where: str | None = None, topic: str = "apply") -> None:
+        found.append(Finding(severity, code, message, hint, where, topic))  # type: ignore[arg-type]
+
+    key_new = any(change.role == "server-key" for change in plan.changes)
+    if cluster.data_directory in answers.files.key.parents and (key_new or not cluster.certificates):
+        say(
+            "info",
+            "key-in-data-directory",
+            "The key lies in the data directory, so every base backup and new standby gets a copy of it.",
+            "Choose a place outside, if backups are kept where the key must not be.",
+            str(answers.files.key),
+            "files",
+        )
+    if cluster.data_mode & 0o040 and cluster.data_directory in answers.files.key.parents:
+        say(
+            "warning",
+            "group-access",
+            "The data directory can be read by its group, for backups; the key must be 0600, so such a backup will fail on it.",
+            f"Put key and certificate outside, for example {cluster.data_directory.parent / (cluster.data_directory.name + '-tls')}.",
+            str(answers.files.key),
+            "files",
+        )
+    for change in plan.changes:
+        if change.action == "modify" and change.role in {"server-certificate", "server-key", "client-ca"}:
+            say("warning", "file-replaced", f"{change.path} exists and is replaced; undo puts it back.", None, str(change.path), "files")
+    if answers.certificate.source == "self-signed":
+        say(
+            "warning",
+            "self-signed",
+            "Self-signed: every client needs this very certificate, and a new copy at each renewal.",
+            "For production, make a CA: clients then need its root once.",
+            None,
+            "certificate",
+        )
+    ca_keys = [change.path for change in plan.changes if change.role in {"root-key", "intermediate-key"}]
+    if ca_keys:
+        names = ", ".join(str(path) for path in ca_keys)
+        say("info", "ca-key-offline", f"The CA's key will lie in {names}. Take it offline when this is done.", None, str(ca_keys[0]), "certificate")
+    if plan.trust_anchor and any(change.role in {"root-certificate"} for change in plan.changes):
+        say(
+            "info",
+            "root-before-prefer",
+            "A client with a wrong root.crt and sslmode=prefer falls back to plaintext in silence; hand out the root together with verify-full.",
+            None,
+            str(plan.trust_anchor),
+            "clients",
+        )
+    if answers.clients.certificates != "none":
+        say(
+            "warning",
+            "stale-client-certificates",
+            "With ssl_ca_file set, the server checks every certificate a client offers: a stale postgresql.crt in somebody's home breaks their login.",
+            "Such a client needs sslcertmode=disable (libpq 16), or the stale file gone.",
+            None,
+            "clients",
+        )
+    if answers.clients.certificates in {"verify-ca", "verify-full", "cert"}:
+        say(
+            "warning",
+            "client-certificates-required",
+            "Every client over TCP must show a certificate of this CA; whoever has none is refused.",
+            "Issue the certificates before you apply, or choose “optional” as a first step.",
+            None,
+            "clients",
+        )
+    replication = [change for change in plan.rules if "replication" in change.fields[1].split(",") and change.action == "change"]
+    if replication and answers.clients.certificates in {"verify-ca", "verify-full", "cert"}:
+        say("warning", "replication-needs-certificate", "Standbys must show a client certificate too.", None, f"{replication[0].file}:{replication[0].line}", "rules")
+    commented = [change for change in plan.rules if change.action == "comment-out"]
+    if commented:
+        lines = ", ".join(str(change.line) for change in commented)
+        say(
+            "warning",
+            "plaintext-rules-commented-out",
+            f"Rules that let plaintext in (line {lines}) are commented out; over TLS they would let people in by a method meant for something else.",
+            "Who came in through them needs another rule.",
+            f"{commented[0].file}:{commented[0].line}",
+            "rules",
+        )
+    if answers.clients.encryption == "required" and any(change.action in {"change", "add"} for change in plan.rules):
+        say(
+            "warning",
+            "plaintext-will-be-refused",
+            "Clients that cannot do TLS are refused at their next login; nobody can know them all.",
+            "Choose encryption optional first, watch who still comes in plaintext, and tighten later.",
+            str(cluster.hba_file),
+            "rules",
+        )
+    if answers.clients.encryption == "optional":
+        say(
+            "info",
+            "plaintext-still-let-in",
+            "Plaintext over TCP is still let in: whoever does not ask for TLS gets none.",
+            "Choose encryption required when no plaintext session is left.",
+            None,
+            "rules",
+        )
+    if plan.goes_live_too:
+        say(
+            "warning",
+            "goes-live-too",
+            f"Our reload would also activate {len(plan.goes_live_too)} edit(s) that somebody else made: {plan.goes_live_too[0]}.",
+            "Make sure they are meant, or take them back first.",
+            None,
+            "apply",
+        )
+    if plan.sql:
+        say(
+            "info",
+            "auto-conf-override",
+            f"ALTER SYSTEM had set what is changed here; apply runs: {'; '.join(plan.sql)}.",
+            None,
+            str(cluster.auto_conf),
+            "apply",
+        )
+    if plan.effective == "next-start":
+        say("info", "server-down", "The server is down: the change counts from its next start, and is proved only in the rehearsal.", None, None, "apply")
+    if plan.effective == "restart-needed":
+        say("warning", "restart-needed", "The running server does not notice its new group; it needs a restart before it can read the key.", None, None, "apply")
+    if cluster.openssl_version is None and answers.protocol.profile != "server-default":
+        say("info", "openssl-unknown", "The server's OpenSSL version is unknown, so the post-quantum group is left out.", None, None, "protocol")
+    ciphers = plan.settings.get("ssl_ciphers", "")
+    if ciphers and not leaves_suite(ciphers, answers.certificate.key):
+        say("error", "no-suite-for-key", "This cipher list leaves no suite of TLS 1.2 for the key's type.", "Add suites for the key, or change the key.", None, "protocol")
+    underscores = [name for name in answers.server.names if "_" in name]
+    if underscores:
+        say("info", "underscore", f"{underscores[0]} has an underscore: PostgreSQL's own clients take it, some others refuse it.", None, None, "names")
+    return tuple(found)

@@ -1,0 +1,132 @@
+"""A plan as JSON: for people and scripts, for the saved plan that `apply PLAN` takes, and for its hash.
+
+Secrets never pass through here: keys do not exist before apply, and the old content of a secret file is never read.
+"""
+
+from __future__ import annotations
+
+import base64
+import collections.abc
+import dataclasses
+import hashlib
+import json
+import typing
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pgssl_wizard.errors import UnusableInput
+from pgssl_wizard.files.diff import unified
+from pgssl_wizard.plan.model import Plan, PlannedFile
+
+FORMAT = "pgssl-wizard plan 1"
+
+
+def plan_to_json(plan: Plan) -> dict[str, Any]:
+    """Return the keys that the `plan` document has besides `command`, `ok` and `findings`."""
+    return {
+        "changes": [change_to_json(change) for change in plan.changes],
+        "directories": [change_to_json(directory) for directory in plan.new_directories],
+        "settings": dict(plan.settings),
+        "sql": list(plan.sql),
+        "openssl": list(plan.openssl),
+        "trust_anchor": {"path": str(plan.trust_anchor)} if plan.trust_anchor else None,
+        "locked_out": [
+            {"who": each.who, "rule_now": each.rule_now, "rule_then": each.rule_then, "message": each.message} for each in plan.locked_out
+        ],
+        "goes_live_too": list(plan.goes_live_too),
+        "effective": plan.effective,
+        "hash": plan.hash,
+    }
+
+
+def change_to_json(change: PlannedFile) -> dict[str, Any]:
+    """Return one planned file; `diff` is null for keys and certificates, `profile` tells a certificate in words."""
+    from pgssl_wizard.certificates.describe import in_words  # noqa: PLC0415
+
+    textual = change.role in {"settings", "auto-settings", "rules", "maps"}
+    certificate = change.role.endswith("-certificate") or change.role == "client-ca"
+    return {
+        "path": str(change.path),
+        "action": change.action,
+        "mode": f"{change.mode:04o}",
+        "owner": change.owner,
+        "secret": change.secret,
+        "diff": unified(change.before, change.after, str(change.path)) if textual else None,
+        "profile": "; ".join(in_words(change.profile)) if certificate and change.profile else None,
+    }
+
+
+def fingerprint(plan: Plan) -> str:
+    """Return the SHA-256 over everything that the plan says, its own hash left out."""
+    text = json.dumps(_encode(dataclasses.replace(plan, hash="")), sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def dump(plan: Plan) -> bytes:
+    """Return the saved plan."""
+    return json.dumps({"format": FORMAT, "plan": _encode(plan)}, indent=1, ensure_ascii=True).encode() + b"\n"
+
+
+def load(data: bytes, where: str) -> Plan:
+    """Return a saved plan.
+
+    Raises:
+        UnusableInput: it is no saved plan, of another format, or was changed by hand.
+    """
+    try:
+        document = json.loads(data)
+        if document["format"] != FORMAT:
+            raise ValueError(document["format"])
+        plan: Plan = _decode(document["plan"], Plan)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnusableInput("This is no saved plan of this version.", where=where, hint="Make one with plan -o.", code="bad-plan") from error
+    if fingerprint(plan) != plan.hash:
+        raise UnusableInput("The saved plan was changed by hand.", where=where, hint="Make it again with plan -o.", code="bad-plan")
+    return plan
+
+
+def is_plan(data: bytes) -> bool:
+    """Return whether a file looks like a saved plan."""
+    return FORMAT.encode() in data[:200]
+
+
+def _encode(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {each.name: _encode(getattr(value, each.name)) for each in dataclasses.fields(value)}
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, tuple | list):
+        return [_encode(each) for each in value]
+    if isinstance(value, collections.abc.Mapping):
+        return {str(key): _encode(each) for key, each in value.items()}
+    return value
+
+
+def _decode(value: Any, kind: Any) -> Any:
+    """Build a value of the declared type; a mismatch raises one of the errors that `load` expects."""
+    origin = get_origin(kind)
+    if origin in {Union, UnionType}:
+        if value is None:
+            if NoneType not in get_args(kind):
+                raise TypeError(kind)
+            return None
+        return _decode(value, next(each for each in get_args(kind) if each is not NoneType))
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        return kind(**{each.name: _decode(value[each.name], hints[each.name]) for each in dataclasses.fields(kind)})  # type: ignore[operator]
+    if kind is Path:
+        return Path(value)
+    if kind is bytes:
+        return base64.b64decode(value, validate=True)
+    if origin is tuple:
+        arguments = get_args(kind)
+        if arguments[-1] is Ellipsis:
+            return tuple(_decode(each, arguments[0]) for each in value)
+        return tuple(_decode(each, one) for each, one in zip(value, arguments, strict=True))
+    if origin is collections.abc.Mapping:
+        key, content = get_args(kind)
+        return {_decode(name, key): _decode(each, content) for name, each in value.items()}
+    return value
