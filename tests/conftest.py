@@ -18,6 +18,16 @@ from tests.servers.cluster import let_through, stop_all
 _OWN_BASE = pytest.StashKey[Path]()
 
 
+def _quick_place() -> str:
+    """Return a directory in memory with room for many clusters, where there is one: copying one takes a tenth of the time there."""
+    try:
+        status = os.statvfs("/dev/shm")
+    except OSError:
+        return "/tmp"
+    roomy = status.f_bavail * status.f_frsize > 4 * 1024**3 and not status.f_flag & getattr(os, "ST_NOEXEC", 0)
+    return "/dev/shm" if roomy and "TMPDIR" not in os.environ else "/tmp"
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--all-majors`."""
     parser.addoption("--all-majors", action="store_true", help="use every PostgreSQL found, not only the oldest and the newest")
@@ -27,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the tests' directories apart from other sessions': pytest shuts its usual base to the server's user again and again."""
     if config.option.basetemp is None and not hasattr(config, "workerinput"):
-        base = Path(tempfile.mkdtemp(prefix="pgt-", dir="/tmp"))
+        base = Path(tempfile.mkdtemp(prefix="pgt-", dir=_quick_place()))
         config.stash[_OWN_BASE] = base
         config.option.basetemp = str(base)
 

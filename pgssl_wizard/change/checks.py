@@ -89,11 +89,24 @@ def check_permissions(plan: Plan) -> None:
     Raises:
         Refused: names the file or directory that cannot be written.
     """
-    if os.access(plan.data_directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids) is False:
+    if not _writable(plan.data_directory):
         raise Refused("cannot be written", where=str(plan.data_directory), code="cannot-write")
     new = {real_path(directory.path) for directory in plan.new_directories}
+    for directory in new:
+        # The outermost new one goes into a directory that is there already.
+        if directory.parent in new:
+            continue
+        if not directory.parent.is_dir():
+            raise Refused("does not exist", where=str(directory.parent), code="no-directory")
+        if not _writable(directory.parent):
+            raise Refused(f"cannot be written, so {directory.name} cannot be made in it", where=str(directory.parent), code="cannot-write")
     for change in plan.changes:
         _check_writable(change, new, os.geteuid())
+
+
+def _writable(directory: Path) -> bool:
+    """Whether this user may make files in a directory; False when it is not there."""
+    return os.access(directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _check_writable(change: PlannedFile, new: set[Path], me: int) -> None:
@@ -130,7 +143,7 @@ def _check_writable(change: PlannedFile, new: set[Path], me: int) -> None:
         return
     if not target.parent.is_dir():
         raise Refused("its directory does not exist", where=str(change.path), code="no-directory")
-    if not os.access(target.parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+    if not _writable(target.parent):
         raise Refused("its directory cannot be written", where=str(target.parent), code="cannot-write")
 
 

@@ -168,7 +168,7 @@ def _shake_hands(plan: Plan, cluster: Cluster, throwaway: Throwaway, staging: St
         root=root,
     )
     # Whatever the server says after a handshake that the client was content with is about the rules, which others judge.
-    if result.outcome == "reject" and "FATAL" not in (result.message or ""):
+    if result.tls is None:
         raise Refused(
             f"a client that verifies does not accept the planned certificate: {staging.unstaged(result.message or '')}",
             where=str(cluster.data_directory),

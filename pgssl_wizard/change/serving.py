@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgssl_wizard.change.contents import fingerprint
@@ -61,18 +61,19 @@ class RunningServer:
     """One running server and where its log stood at the last reload.
 
     Attributes:
-        ignore: complaints about files whose names end like this were there before us.
+        ignore: complaints about files with these names were there before us.
+        address: where this machine reaches it over TCP; None when it listens on Unix sockets only.
     """
 
     postmaster: Postmaster
     log_file: Path | None = None
     ignore: tuple[str, ...] = ()
-    _mark: log.Mark | None = None
+    address: str | None = field(init=False)
+    _mark: log.Mark | None = field(default=None, init=False)
 
-    @property
-    def address(self) -> str | None:
-        """Return where this machine reaches it over TCP; None when it listens on Unix sockets only."""
-        return reachable_address(self.postmaster.listen_address)
+    def __post_init__(self) -> None:
+        """Find out where it can be reached, once."""
+        self.address = reachable_address(self.postmaster)
 
     def reload(self) -> None:
         """Ask the server to read its files again; it answers nothing.

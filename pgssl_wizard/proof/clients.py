@@ -13,7 +13,7 @@ from pgssl_wizard.proof.matrix import Promise
 from pgssl_wizard.proof.model import Verdict
 
 #: With these a server that let the client through asks for a password, or for nothing: the end is known beforehand.
-_PLAIN_METHODS = {"scram-sha-256": 0, "md5": 0, "password": 0, "trust": 1}
+_PLAIN_METHODS = {**dict.fromkeys(("scram-sha-256", "md5", "password", "ldap", "pam", "radius", "bsd"), 0), "trust": 1}
 _KEYWORDS = {"all", "sameuser", "samerole", "samegroup", "replication"}
 
 
@@ -64,6 +64,12 @@ def promise_to(client: Client, cluster: Cluster, *, tls13: bool) -> Promise:
         client_ca=bool(cluster.value("ssl_ca_file")),
         tls13=tls13,
     )
+
+
+def rests_on_unseen_method(client: Client, cluster: Cluster) -> bool:
+    """Whether a rule hands the client to a method that ends by itself (gss, ident, oauth): then its refusal says nothing about rules."""
+    decisions = [decision_on(client, cluster, tls=tls) for tls in (False, True)]
+    return any(decision.decision == "accept" and decision.method not in _PLAIN_METHODS for decision in decisions)
 
 
 def decision_on(client: Client, cluster: Cluster, *, tls: bool) -> Decision:

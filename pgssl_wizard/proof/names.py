@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 from collections.abc import Iterable
 
+from pgssl_wizard.cluster.facts import Postmaster
+
 #: The label that stands for a wildcard's star when a connection needs a real name.
 WILDCARD_LABEL = "any"
+
+#: To an address of this very machine.
+_CONNECT_SECONDS = 1.0
 
 
 def concrete(name: str) -> str:
@@ -20,33 +26,46 @@ def to_try(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(concrete(name) for name in names))
 
 
-def reachable_address(listen_address: str | None) -> str | None:
-    """Return an address of this machine on which the server answers, from the address in `postmaster.pid`.
+def reachable_address(server: Postmaster) -> str | None:
+    """Return an address at which this machine reaches a running server, from what `postmaster.pid` says.
 
     Returns:
-        None when it listens on Unix sockets only.
+        None when it listens on Unix sockets only, or cannot be reached.
     """
-    match listen_address:
+    match server.listen_address:
         case None | "":
             return None
-        case "*" | "0.0.0.0":  # noqa: S104 - read, not bound to
+        case "0.0.0.0":  # noqa: S104 - read, not bound to
             return "127.0.0.1"
         case "::":
             return "::1"
-        case _:
-            return _resolved(listen_address)
+        case "*":
+            return _answering(("127.0.0.1", "::1"), server.port)
+        case host:
+            return _answering(_resolved(host), server.port)
 
 
-def _resolved(host: str) -> str | None:
-    """Return the first address of a host name; an address stays what it is."""
+def _resolved(host: str) -> tuple[str, ...]:
+    """Return the addresses of a host name; an address stays what it is."""
     try:
-        return str(ipaddress.ip_address(host))
+        return (str(ipaddress.ip_address(host)),)
     except ValueError:
         pass
     try:
-        return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:
-        return None
+        return ()
+    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _answering(addresses: tuple[str, ...], port: int) -> str | None:
+    """Return the first address at which somebody takes connections; with one address there is nothing to choose."""
+    if len(addresses) == 1:
+        return addresses[0]
+    for address in addresses:
+        with contextlib.suppress(OSError), socket.create_connection((address, port), _CONNECT_SECONDS):
+            return address
+    return addresses[0] if addresses else None
 
 
 def source_address(address: str, port: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from pathlib import Path
 from pgssl_wizard.cluster.facts import Cluster
 from pgssl_wizard.proof import anchor as anchors
 from pgssl_wizard.proof import strangers
-from pgssl_wizard.proof.clients import Client, choose, promise_to
+from pgssl_wizard.proof.clients import Client, choose, promise_to, rests_on_unseen_method
 from pgssl_wizard.proof.matrix import Row, expect, rows
 from pgssl_wizard.proof.model import Attempt, Proof, RootGiven, Verdict
 from pgssl_wizard.proof.names import reachable_address, source_address, to_try
@@ -22,11 +23,16 @@ from pgssl_wizard.server import attempt, handshake
 _AT_ONCE = 4
 #: Seconds until an attempt counts as refused.
 _PATIENCE = 10.0
+#: What a server says to a client that its rules have let in (in English; others are counted as refused).
+_LET_IN = re.compile(
+    r'database ".*" does not exist|role ".*" does not exist|is not permitted to log in|permission denied for database'
+    r"|is not currently accepting connections|too many connections for"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """Where attempts go and what they carry."""
+    """Where attempts go and what they carry; `unseen`: the rule's method may fail without being asked for a password."""
 
     hostaddr: str | None
     port: int
@@ -34,6 +40,7 @@ class _Target:
     roots: dict[RootGiven, Path | None]
     certificate: Path
     key: Path
+    unseen: bool = False
 
 
 def verify(
@@ -64,7 +71,7 @@ def verify(
     asked = tuple(names) if names else _certificate_names(cluster)
     trusted = anchors.find(cluster, root)
     server = cluster.postmaster
-    address = reachable_address(server.listen_address) if server else None
+    address = reachable_address(server) if server else None
     if server is None or address is None:
         problem = "the server is down" if server is None else "the server listens on Unix sockets only: over TCP nobody reaches it"
         return Proof(None, None, trust_anchor=trusted.path if trusted else None, problems=(problem,))
@@ -78,10 +85,13 @@ def verify(
     client_ca = bool(cluster.value("ssl_ca_file"))
     client = choose(cluster, source_address(address, server.port), user, database)
     promise = promise_to(client, cluster, tls13=served is None or served.protocol == "TLSv1.3")
+    unseen = rests_on_unseen_method(client, cluster)
     wanted = [row for row in rows(to_try(asked), client_ca=client_ca) if whole or (row.sslmode == "verify-full" and row.root == "right")]
     with tempfile.TemporaryDirectory(prefix="pgssl-proof-") as folder:
-        target = _target(Path(folder), address, server.port, client, trusted)
+        target = dataclasses.replace(_target(Path(folder), address, server.port, client, trusted), unseen=unseen)
         attempts = _try_all(target, [(row, expect(promise, row)) for row in wanted if whole or row.certificate == "none"])
+    if promise.tls and served is not None:
+        problems += _not_verified(attempts)
     return Proof(
         served=served,
         matches_disk=served is not None and served.sha256 == on_disk,
@@ -200,10 +210,22 @@ def _try_one(target: _Target, row: Row, expected: Verdict) -> Attempt:
         key=target.key if offered else None,
         timeout=_PATIENCE,
     )
-    accepted = tried.outcome == "accept"
-    return dataclasses.replace(
-        planned, outcome=tried.outcome, tls=tried.tls if accepted else None, message=None if accepted else tried.message
-    )
+    message = tried.message or ""
+    let_in = bool(_LET_IN.search(message)) or (target.unseen and expected == "accept" and "pg_hba.conf" not in message)
+    # What fails after the rules have let the client through is not theirs; without TLS where it was asked for, it did not get so far.
+    accepted = tried.outcome == "accept" or (let_in and (tried.tls is not None or row.sslmode in {"disable", "allow", "prefer"}))
+    return dataclasses.replace(planned, outcome="accept" if accepted else "reject", tls=tried.tls, message=None if accepted else message)
+
+
+def _not_verified(attempts: Sequence[Attempt]) -> list[str]:
+    """Return which names a verifying client did not find in the certificate, also where the rules would refuse it afterwards."""
+    return [
+        f"{each.host}: a client that verifies does not accept the certificate: {each.message}"
+        for each in attempts
+        if (each.sslmode, each.root, each.certificate, each.outcome) == ("verify-full", "right", "none", "reject")
+        and each.as_expected
+        and each.tls is None
+    ]
 
 
 def _leaf_on_disk(cluster: Cluster, problems: list[str]) -> str | None:

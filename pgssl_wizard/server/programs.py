@@ -111,7 +111,7 @@ def newest_installed() -> Programs | None:
 def look(bin_directory: Path) -> Programs | None:
     """Return what is in this directory, or None when there is no server program that answers."""
     postgres = bin_directory / "postgres"
-    if not os.access(postgres, os.X_OK) or os.access(postgres / ".", os.F_OK):
+    if not os.access(postgres, os.X_OK) or os.path.isdir(postgres):  # noqa: PTH112  (Path.is_dir raises where we may not look)
         return None
     version = _version(postgres)
     if version is None:

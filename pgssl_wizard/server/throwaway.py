@@ -56,6 +56,10 @@ for turn in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 done
 """
 
+#: Where Linux keeps files in memory, and how much must be free: a cluster takes 40 MB, copied programs as much again.
+_MEMORY = Path("/dev/shm")  # noqa: S108  (made exclusively by mkdtemp)
+_ROOM = 512 * 1024 * 1024
+
 #: Longest path of a socket that every system takes, in bytes (104 on macOS, 108 on Linux, with the closing zero).
 _LONGEST_SOCKET = 103
 
@@ -288,7 +292,7 @@ class Throwaway:
 
     def _make_directory(self) -> None:
         problem: Exception | None = None
-        for place in _places():
+        for place in _places(to_run_from=self._must_copy):
             blocking = programs.reachable_by(self.identity.uid, place, gids=self.identity.groups)
             if blocking is not None or len(os.fsencode(place)) + len(self._name) + 30 > _LONGEST_SOCKET:
                 continue
@@ -320,11 +324,24 @@ class Throwaway:
             **self.identity.spawn_options(),
         )
 
+    @property
+    def _must_copy(self) -> bool:
+        """Whether this user cannot get at the programs where they are: below a private home, for example."""
+        return programs.reachable_by(self.identity.uid, self.programs.program("initdb"), gids=self.identity.groups) is not None
+
     def _reach_programs(self) -> None:
-        """Copy the programs into the directory when this user cannot get at them where they are."""
-        needed = self.programs.program("initdb")
-        if programs.reachable_by(self.identity.uid, needed, gids=self.identity.groups) is not None:
+        if self._must_copy:
             self.programs = programs.copy_for(self.identity, self.programs, self.directory)
+
+
+def _has_room(place: Path, *, to_run_from: bool) -> bool:
+    try:
+        status = os.statvfs(place)
+    except OSError:
+        return False
+    # Containers often have 64 MB there, and forbid running programs from it.
+    runs = not status.f_flag & getattr(os, "ST_NOEXEC", 0)
+    return status.f_bavail * status.f_frsize >= _ROOM and (runs or not to_run_from)
 
 
 def _lines(settings: Mapping[str, str]) -> bytes:
@@ -332,7 +349,10 @@ def _lines(settings: Mapping[str, str]) -> bytes:
     return f"\n{text}\n".encode()
 
 
-def _places() -> Iterator[Path]:
+def _places(*, to_run_from: bool) -> Iterator[Path]:
+    """Yield where the directory may go. In memory first: twice as fast, and a key that is tried there never gets to a disk."""
+    if "TMPDIR" not in os.environ and _has_room(_MEMORY, to_run_from=to_run_from):
+        yield _MEMORY
     yield Path(tempfile.gettempdir())
     yield Path("/tmp")  # noqa: S108  (made exclusively by mkdtemp)
     yield Path("/var/tmp")  # noqa: S108

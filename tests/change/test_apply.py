@@ -13,9 +13,12 @@ from pgssl_wizard.change.apply import apply
 from pgssl_wizard.change.history import history
 from pgssl_wizard.change.model import Change, Event
 from pgssl_wizard.change.rollback import rollback
-from pgssl_wizard.errors import Interrupted, Refused, RolledBack, UnusableInput
+from pgssl_wizard.cluster.facts import Cluster
+from pgssl_wizard.errors import Interrupted, Refused, RolledBack, UnusableInput, WizardError
+from pgssl_wizard.plan.model import Plan
 from pgssl_wizard.proof.verify import verify
 from pgssl_wizard.server import handshake
+from pgssl_wizard.server.identity import Identity
 from tests.change import planning
 from tests.servers import RealCluster
 
@@ -195,6 +198,109 @@ def test_applying_over_an_interrupted_change_is_refused_until_it_is_rolled_back(
         apply(planning.plan(newest_cluster, facts, tmp_path / "ca"), facts)
     assert rollback(newest_cluster.data_directory).state == "rolled-back"
     assert_plaintext(newest_cluster)
+
+
+def test_a_server_without_tcp_takes_the_change_and_nothing_can_prove_it(newest_cluster: RealCluster, tmp_path: Path) -> None:
+    """TLS is for TCP; the server's log and the administrator's socket are all that can be looked at."""
+    newest_cluster.set(listen_addresses="")
+    newest_cluster.restart()
+    made = apply_all(newest_cluster, tmp_path / "ca")
+    assert (made.effective, made.proved, made.proof) == ("now", False, None)
+    assert [finding.code for finding in made.findings] == ["not-proved"]
+    assert newest_cluster.sql("show ssl") == [("on",)]
+
+
+def test_a_key_that_only_a_new_group_may_read_waits_for_a_restart(newest_cluster: RealCluster, tmp_path: Path) -> None:
+    """A running server does not notice that its user has joined a group; that is said, not failed."""
+    identity = newest_cluster.identity
+    others = [group for group in identity.groups if group != identity.gid]
+    if os.geteuid() != 0 or not others:
+        pytest.skip("needs root, and a second group of the server's user")
+    newest_cluster.stop()
+    newest_cluster.identity = dataclasses.replace(identity, groups=(identity.gid,))
+    newest_cluster.start()
+    facts = planning.look(newest_cluster)
+    wanted = planning.plan(newest_cluster, facts, tmp_path / "ca")
+    changes = tuple(
+        dataclasses.replace(change, uid=0, gid=others[0], mode=0o640) if change.role == "server-key" else change
+        for change in wanted.changes
+    )
+    made = apply(dataclasses.replace(wanted, changes=changes), facts)
+    assert (made.state, made.effective, made.proved) == ("applied", "restart-needed", False)
+    assert "restarted" in made.findings[0].message
+    assert_plaintext(newest_cluster)
+    key = (newest_cluster.data_directory / "server.key").stat()
+    assert (key.st_uid, key.st_gid, stat.S_IMODE(key.st_mode)) == (0, others[0], 0o640)
+    newest_cluster.identity = identity
+    newest_cluster.restart()
+    assert verify(planning.look(newest_cluster, {"ssl": "on"}), names=planning.NAMES, root=tmp_path / "ca" / "root.crt").holds
+
+
+def run_as(identity: Identity, facts: Cluster, wanted: Plan) -> str:
+    """Apply and roll back as another OS user, in a child process; return what came of it.
+
+    A child of ours and no new program: the interpreter may lie where that user cannot reach it.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        answer = "nothing"
+        try:
+            os.setgroups(identity.groups)
+            os.setgid(identity.gid)
+            os.setuid(identity.uid)
+            made = apply(wanted, facts)
+            answer = f"{made.state} {made.proved} {rollback(facts.data_directory).state}"
+        except WizardError as error:
+            answer = f"{type(error).__name__} {error.code}: {error}"
+        except BaseException as error:
+            answer = repr(error)
+        finally:
+            os.write(writing, answer.encode())
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        answer = pipe.read().decode()
+    os.waitpid(child, 0)
+    return answer
+
+
+def owned_by(real: RealCluster, wanted: Plan) -> Plan:
+    """Return the plan with a CA that belongs to the server's user, who is the one to apply it."""
+    uid, gid = real.identity.uid, real.identity.gid
+    changes = tuple(dataclasses.replace(change, uid=uid, gid=gid) for change in wanted.changes)
+    folders = tuple(dataclasses.replace(folder, uid=uid, gid=gid) for folder in wanted.new_directories)
+    return dataclasses.replace(wanted, changes=changes, new_directories=folders)
+
+
+def test_the_servers_own_user_can_apply_and_roll_back(newest_cluster: RealCluster, tmp_path: Path) -> None:
+    """Root is not needed."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to become somebody else; without it every other test shows this")
+    # What the child will need is loaded while we may still read it.
+    apply_all(newest_cluster, tmp_path / "ca")
+    rollback(newest_cluster.data_directory)
+    before = planning.snapshot(newest_cluster.base)
+    facts = planning.look(newest_cluster)
+    wanted = owned_by(newest_cluster, planning.plan(newest_cluster, facts, newest_cluster.base / "his own" / "ca"))
+    assert run_as(newest_cluster.identity, facts, wanted).startswith("Refused no-directory")
+    (newest_cluster.base / "his own").mkdir()
+    assert run_as(newest_cluster.identity, facts, wanted).startswith("Refused cannot-write")
+    os.chown(newest_cluster.base / "his own", newest_cluster.identity.uid, -1)
+    assert run_as(newest_cluster.identity, facts, wanted) == "applied True rolled-back"
+    after = {name: entry for name, entry in planning.snapshot(newest_cluster.base).items() if "/ca/" not in name}
+    assert after == before
+
+
+def test_anybody_else_is_refused(newest_cluster: RealCluster) -> None:
+    """Neither root nor the owner: a clear refusal, and nothing happens."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to become somebody else")
+    before = planning.snapshot(newest_cluster.base)
+    facts = planning.look(newest_cluster)
+    wanted = planning.plan(newest_cluster, facts, newest_cluster.base / "ca")
+    assert run_as(Identity(65534, 65534), facts, wanted).startswith("Refused wrong-user")
+    assert planning.snapshot(newest_cluster.base) == before
 
 
 def test_rolled_back_is_an_error_class_of_its_own() -> None:

@@ -113,6 +113,27 @@ def test_a_name_that_the_certificate_lacks_falls_short(newest_cluster: RealClust
     assert "does not match host name" in (wrong[0].message or "")
 
 
+def test_a_wrong_name_is_noticed_where_the_rules_refuse_everybody_without_a_certificate(newest_cluster: RealCluster) -> None:
+    """The refusal that was promised must come from the rules, not from the certificate."""
+    newest_cluster.serve_tls(*NAMES)
+    newest_cluster.hba_file.write_text("local all all peer\nhostssl all all all cert\n")
+    newest_cluster.reload()
+    assert verify(facts(newest_cluster), names=NAMES).holds
+    proof = verify(facts(newest_cluster), names=("db.example.com",))
+    assert not proof.holds
+    assert "does not match host name" in (objections(proof) or "")
+
+
+def test_a_database_that_is_not_there_does_not_look_like_a_shut_door(newest_cluster: RealCluster) -> None:
+    """The rules have let the client in; what fails afterwards is not theirs."""
+    newest_cluster.serve_tls(*NAMES)
+    newest_cluster.hba_file.write_text("local all all peer\nhost all all all trust\n")
+    newest_cluster.reload()
+    proof = verify(facts(newest_cluster), names=NAMES, database="no-such-database")
+    assert proof.holds, objections(proof)
+    assert {each.outcome for each in proof.attempts if each.sslmode == "disable"} == {"accept"}
+
+
 def test_without_tls_there_is_nothing_served(newest_cluster: RealCluster) -> None:
     """Plaintext goes on as the rules say, and everything that needs TLS fails."""
     proof = verify(planning.look(newest_cluster), names=NAMES)

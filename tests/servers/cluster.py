@@ -250,6 +250,7 @@ class RealCluster:
 
     def close(self) -> None:
         """Stop the server at once and remove everything."""
+        self._recover()
         with contextlib.suppress(OSError):
             self.stop(how="immediate")
         self._asker.close()
@@ -262,6 +263,19 @@ class RealCluster:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def _recover(self) -> None:
+        """Start once more after a crash: a server that was killed leaves shared memory behind, which only its successor finds."""
+        if self._process is not None:
+            self._process.poll()
+        if self.pid is None and (self.data_directory / "postmaster.pid").exists():
+            for _ in _until("a server that was killed could not be started again"):
+                # Its children take a moment to notice; a test may also have broken the files for good.
+                with contextlib.suppress(AssertionError):
+                    self.start()
+                    return
+                if "pre-existing shared memory block" not in self.log()[-2000:]:
+                    return
 
     def _append(self, settings: Mapping[str, str]) -> None:
         lines = "".join(f"{name} = '{value}'\n".replace("\\", "\\\\") for name, value in settings.items())

@@ -1,0 +1,29 @@
+"""The door: the wizard without click (which costs its first frame 50 ms), every other command through it."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run what the command line asks for and end the process with its exit code."""
+    arguments = sys.argv[1:]
+    if arguments in ([], ["setup"], ["practice"]) or (len(arguments) == 2 and arguments[0] == "setup" and not arguments[1].startswith("-")):
+        raise SystemExit(_wizard(arguments))
+    from pgssl_wizard.cli.main import run  # noqa: PLC0415 - see above
+
+    raise SystemExit(run(arguments))
+
+
+def _wizard(arguments: list[str]) -> int:
+    from pathlib import Path  # noqa: PLC0415
+
+    from pgssl_wizard.cli.options import WizardOptions  # noqa: PLC0415
+    from pgssl_wizard.cli.wizard import start  # noqa: PLC0415
+
+    directory = Path(arguments[1]) if len(arguments) > 1 else None
+    return start(WizardOptions(directory, practice=arguments[:1] == ["practice"]))
+
+
+if __name__ == "__main__":
+    main()

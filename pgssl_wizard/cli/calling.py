@@ -1,0 +1,170 @@
+"""What every command shares: options, where the journey starts, and how each of them ends."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from pgssl_wizard.answers import Given, parse_set, read_file
+from pgssl_wizard.cli.wizard import say
+from pgssl_wizard.errors import ExitCode, Interrupted, WizardError
+from pgssl_wizard.findings import Finding
+from pgssl_wizard.journey import Journey
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option("--pg-bin", type=click.Path(path_type=Path), metavar="DIR", help="Where the server's own programs are."),
+    click.option("--user", metavar="ROLE", help="The administrator's role (default: the superuser over the socket)."),
+    click.option("--database", metavar="NAME", help="The database of the administrator's connection."),
+    click.option("--read-only", is_flag=True, default=None, help="Never write anything."),
+    click.option("-q", "--quiet", is_flag=True, default=None, help="No progress, no notices."),
+    click.option("-v", "--verbose", is_flag=True, default=None, help="More words, and tracebacks of defects."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One command being run: its journey, and how it should speak."""
+
+    command: str
+    journey: Journey
+    as_json: bool
+    quiet: bool
+    verbose: bool
+
+    def talk(self, text: str) -> None:
+        """Say something that is not data, on standard error."""
+        if not self.quiet:
+            print(text, file=sys.stderr)
+
+    def document(self, code: ExitCode, findings: Sequence[Finding], content: Mapping[str, Any]) -> int:
+        """Print the one JSON document and return the exit code."""
+        document = {"command": self.command, "ok": code == ExitCode.DONE, **content, "findings": [finding.to_json() for finding in findings]}
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+        return code
+
+
+def add_options(function: F) -> F:
+    """Add the options that every command has; they count before and after the command's name."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def command(name: str, *, json_too: bool = True) -> Callable[[Callable[..., int]], click.Command]:
+    """Declare a command whose function takes a `Call` and returns an exit code."""
+
+    def declare(function: Callable[..., int]) -> click.Command:
+        @functools.wraps(function)
+        @click.pass_context
+        def run(ctx: click.Context, /, **given: Any) -> int:
+            outer = ctx.obj or {}
+            common = {key: given.pop(key) if given.get(key) is not None else (given.pop(key, None) or outer.get(key)) for key in _COMMON}
+            as_json = bool(given.pop("as_json", False))
+            journey = Journey(common["pg_bin"], common["user"], common["database"], bool(common["read_only"]))
+            call = Call(name, journey, as_json, bool(common["quiet"]), bool(common["verbose"]))
+            return _guarded(call, lambda: function(call, **given))
+
+        # click reads parameters from the wrapped function's attribute.
+        run.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
+        body: Callable[..., Any] = add_options(run)
+        if json_too:
+            body = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")(body)
+        return click.command(name)(body)
+
+    return declare
+
+
+_COMMON = ("pg_bin", "user", "database", "read_only", "quiet", "verbose")
+
+
+def _guarded(call: Call, body: Callable[[], int]) -> int:
+    try:
+        return int(body())
+    except WizardError as error:
+        return failed(call, error)
+    except (KeyboardInterrupt, click.exceptions.Exit, click.ClickException, BrokenPipeError):
+        raise
+    except OSError as error:
+        where = str(error.filename) if error.filename else None
+        return failed(call, WizardError(f"{error.strerror or error}.", where=where, code="system-error"))
+    except Exception as error:
+        if call.verbose:
+            traceback.print_exc()
+        return failed(
+            call, WizardError(f"This is a defect of pgssl-wizard: {type(error).__name__}: {error}", hint="Run it again with -v and report what it prints.", code="defect")
+        )
+
+
+def failed(call: Call, error: WizardError, content: Mapping[str, Any] | None = None) -> int:
+    """Report an error in the way the command speaks, and return its exit code."""
+    if call.as_json:
+        finding = Finding("error", error.code, error.message, error.hint, error.where)
+        call.document(error.exit_code, [finding], {**EMPTY.get(call.command, {}), **(content or {})})
+    say(error)
+    return error.exit_code
+
+
+#: What a document has when the command could not get so far; null rather than missing.
+EMPTY: dict[str, dict[str, Any]] = {
+    "inspect": {"cluster": None},
+    "plan": {
+        "changes": [],
+        "settings": {},
+        "sql": [],
+        "openssl": [],
+        "trust_anchor": None,
+        "locked_out": [],
+        "goes_live_too": [],
+        "hash": None,
+    },
+    "apply": {
+        "change": {"id": None, "state": "none", "effective": "not-reloaded", "proved": False},
+        "trust_anchor": None,
+        "served": None,
+        "matches_disk": None,
+        "attempts": [],
+    },
+    "rollback": {"change": {"id": None, "state": "none", "effective": "not-reloaded", "proved": False}, "trust_anchor": None},
+    "history": {"changes": []},
+    "verify": {"served": None, "matches_disk": None, "attempts": []},
+}
+
+
+def answers_options(function: F) -> F:
+    """Add `-a` and `--set`."""
+    function = click.option(
+        "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="One answer, over the file; see the keys below. Repeatable."
+    )(function)
+    return click.option(
+        "-a", "--answers", "answers_file", type=click.Path(path_type=Path), metavar="FILE", help="The answers file (TOML)."
+    )(function)
+
+
+def read_answers(answers_file: Path | None, assignments: Sequence[str]) -> Given:
+    """Return what file and command line say; raises UnusableInput with the line."""
+    given = read_file(answers_file) if answers_file else Given()
+    return parse_set(assignments, given)
+
+
+def refuse_unfinished(data_directory: Path) -> None:
+    """Raise Interrupted when an earlier change was cut short."""
+    from pgssl_wizard.change.pending import unfinished  # noqa: PLC0415
+
+    change = unfinished(data_directory)
+    if change is not None:
+        raise Interrupted(
+            f"An interrupted change was found ({change.id}).",
+            where=str(data_directory),
+            hint=f"pgssl-wizard rollback {data_directory} finishes putting things back.",
+            code="interrupted-change",
+        )

@@ -1,0 +1,88 @@
+"""The commands: `pgssl-wizard COMMAND --help` explains each."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from pgssl_wizard import __version__
+from pgssl_wizard.cli import commands, later
+from pgssl_wizard.cli.calling import add_options
+from pgssl_wizard.cli.completion import completion
+from pgssl_wizard.errors import ExitCode
+
+EPILOG = """\b
+Exit codes: 0 done or nothing to do; 1 what was checked falls short; 2 wrong usage or unusable input; 3 refused,
+nothing was changed; 4 applied, found not to work, rolled back; 5 an interrupted change was found.
+"""
+
+
+class _Group(click.Group):
+    """Lists the commands in the order of use, and opens the wizard when none is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Group, invoke_without_command=True, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="pgssl-wizard")
+@add_options
+@click.pass_context
+def main(ctx: click.Context, **options: Any) -> None:
+    """TLS for PostgreSQL, step by step: inspect, choose, preview, apply, prove, undo.
+
+    Without a command, the wizard opens.
+    """
+    ctx.obj = options
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(commands.setup)
+
+
+for command in (
+    commands.setup,
+    commands.practice,
+    commands.inspect,
+    commands.plan,
+    commands.apply,
+    commands.rollback,
+    commands.history,
+    commands.verify,
+    *later.COMMANDS,
+    completion,
+):
+    main.add_command(command)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return the exit code; never a traceback for what a person can cause."""
+    try:
+        result = main.main(list(arguments), prog_name="pgssl-wizard", standalone_mode=False)
+    except click.ClickException as error:
+        if "--json" in arguments:
+            print(json.dumps({"command": _command_in(arguments), "ok": False, "findings": [_usage_finding(error)]}, indent=2))
+        error.show()
+        return ExitCode.UNUSABLE
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone; the interpreter must not complain about it on the way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return int(result) if isinstance(result, int) else 0
+
+
+def _usage_finding(error: click.ClickException) -> dict[str, str | None]:
+    return {"severity": "error", "code": "usage", "message": error.format_message(), "hint": None, "where": None}
+
+
+def _command_in(arguments: Sequence[str]) -> str | None:
+    return next((argument for argument in arguments if argument in main.commands), None)

@@ -1,0 +1,191 @@
+"""Short reports for people, on standard output; progress on standard error. Colour only on a terminal that wants it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+
+from pgssl_wizard.change.model import Change, Event
+from pgssl_wizard.cluster.facts import Cluster
+from pgssl_wizard.files.diff import unified
+from pgssl_wizard.findings import Finding
+from pgssl_wizard.plan.model import Plan, PlannedFile
+from pgssl_wizard.proof.model import Attempt, Proof
+
+_SIGNS = {"create": "+", "modify": "~", "delete": "-"}
+_MARKS = {"error": "✗", "warning": "!", "info": "·"}
+_STATIONS = {"done": "✓", "failed": "✗", "skipped": "-"}
+
+
+def colours() -> bool:
+    """Return whether standard output should be coloured."""
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, code: str) -> str:
+    """Return the text in an SGR colour where colours are wanted."""
+    return f"\x1b[{code}m{text}\x1b[0m" if colours() else text
+
+
+def findings(found: Iterable[Finding]) -> None:
+    """Print findings, one paragraph each."""
+    for finding in found:
+        where = f" ({finding.where})" if finding.where else ""
+        print(f"  {_MARKS[finding.severity]} {finding.message}{where}")
+        if finding.hint:
+            print(f"    {finding.hint}")
+
+
+def cluster(found: Cluster) -> None:
+    """Print what `inspect` saw."""
+    state = "running" if found.running else "down"
+    print(f"{found.data_directory}  PostgreSQL {found.server_version}, {state}, {found.layout} layout, owner {found.owner}")
+    if found.postmaster:
+        print(f"  port {found.postmaster.port}, process {found.postmaster.pid}")
+    print("\nSettings")
+    for setting in found.settings.values():
+        if setting.name.startswith("ssl") or setting.name in {"listen_addresses", "port"}:
+            place = f"{setting.file}:{setting.line}" if setting.file else setting.source
+            differs = f"  in force: {setting.in_force}" if setting.in_force not in {None, setting.value} else ""
+            print(f"  {setting.name} = {setting.value or chr(39) * 2}  [{place}]{differs}")
+    if found.certificates:
+        print("\nCertificates")
+        for each in found.certificates:
+            print(f"  {each.role}: {each.subject}, for {', '.join(each.names) or 'no names'}, to {each.not_after:%Y-%m-%d}  [{each.path}]")
+    print(f"\nRules: {len(found.rules)} in {found.hba_file}")
+    if found.findings:
+        print("\nFindings")
+        findings(found.findings)
+
+
+def plan(made: Plan, found: Cluster) -> None:
+    """Print what `plan` would change."""
+    if made.empty:
+        print("Nothing to do: everything is as the answers say.")
+    else:
+        print(f"{found.label}: {len(made.changes)} file(s), effective {made.effective}\n")
+        for each in (*made.new_directories, *made.changes):
+            print(f"  {_SIGNS[each.action]} {each.path}  {each.mode:04o} {each.owner}{'  secret' if each.secret else ''}")
+        _certificates(made)
+        for each in made.changes:
+            if each.role in {"settings", "auto-settings", "rules", "maps"}:
+                print()
+                _diff(each)
+        if made.sql:
+            print("\nSQL\n  " + "\n  ".join(f"{statement};" for statement in made.sql))
+        if made.openssl:
+            print("\nThe same certificates by hand\n  " + "\n  ".join(made.openssl))
+    if made.locked_out:
+        print("\nWould be refused")
+        for who in made.locked_out:
+            print(f"  ✗ {who.who}: {who.message}")
+    if made.findings:
+        print("\nFindings")
+        findings(made.findings)
+
+
+def _certificates(made: Plan) -> None:
+    from pgssl_wizard.certificates.describe import in_words  # noqa: PLC0415
+
+    if made.issue:
+        print("\nCertificates")
+        for profile in made.issue:
+            print("  " + "; ".join(in_words(profile)))
+
+
+def _diff(each: PlannedFile) -> None:
+    for line in unified(each.before, each.after, str(each.path)).splitlines():
+        print(paint(line, {"+": "32", "-": "31", "@": "36"}.get(line[:1], "0")) if line[:1] in "+-@" else line)
+
+
+def progress(quiet: bool) -> Callable[[Event], None]:
+    """Return what tells the stations of a change on standard error."""
+
+    def tell(event: Event) -> None:
+        if not quiet and event.state in _STATIONS:
+            took = f"  {event.seconds:.1f} s" if event.seconds is not None and event.seconds >= 0.1 else ""
+            print(f"{_STATIONS[event.state]} {event.text}{took}", file=sys.stderr)
+
+    return tell
+
+
+def change(made: Change, planned: Plan) -> None:
+    """Print what `apply` did."""
+    if made.id is None:
+        print("Nothing to do: everything is as the answers say.")
+        return
+    words = {"now": "in force", "next-start": "counts from the next start", "restart-needed": "needs a restart", "not-reloaded": "written, not reloaded"}
+    print(f"Change {made.id}: {words[made.effective]}, {'proved' if made.proved else 'not proved'}.")
+    if made.proof:
+        proof(made.proof)
+    if made.trust_anchor:
+        print(f"\nHand to clients: {made.trust_anchor}")
+        if made.trust_anchor_sha256:
+            print(f"  SHA-256 {made.trust_anchor_sha256}")
+        name = planned.answers.server.names[0]
+        print(f'  psql "host={name} sslmode=verify-full sslrootcert={made.trust_anchor.name}"')
+    keys = [str(path) for path in made.kept if path.name.endswith(".key")]
+    if keys:
+        print(f"Take offline: {', '.join(keys)}")
+    print(f"Undo: pgssl-wizard rollback {planned.data_directory}")
+    if made.findings:
+        print()
+        findings(made.findings)
+
+
+def undone(made: Change) -> None:
+    """Print what `rollback` did."""
+    if made.id is None:
+        print("Nothing to roll back.")
+        return
+    print(f"Change {made.id} is rolled back: {len(made.files)} file(s) are as before.")
+    if made.kept:
+        print("Left where they are: " + ", ".join(str(path) for path in made.kept))
+    findings(made.findings)
+
+
+def history(changes: Sequence[Change]) -> None:
+    """Print the list of changes."""
+    if not changes:
+        print("No changes.")
+    for each in changes:
+        when = f"{each.made:%Y-%m-%d %H:%M}Z" if each.made else "?"
+        print(f"{each.id}  {when}  {each.state}  {'proved' if each.proved else 'not proved'}  {len(each.files)} file(s)")
+        findings(each.findings)
+
+
+def proof(found: Proof) -> None:
+    """Print the evidence: what was served, and the table of attempts."""
+    if found.served:
+        same = {True: "as on disk", False: "NOT the one on disk", None: "files not known"}[found.matches_disk]
+        print(f"Served: {found.served.chain[0].subject if found.served.chain else '?'}, {found.served.protocol}, {found.served.cipher}; {same}")
+    for problem in found.problems:
+        print(f"  ✗ {problem}")
+    if found.attempts:
+        print(f"\n{'sslmode':12} {'root':6} {'certificate':12} {'host':24} {'expected':9} outcome")
+        for each in found.attempts:
+            print(_attempt(each))
+
+
+def _attempt(each: Attempt) -> str:
+    mark = "✓" if each.as_expected else "✗"
+    tls = f" {each.tls}" if each.tls else ""
+    return f"{each.sslmode:12} {each.root:6} {each.certificate:12} {each.host:24} {each.expected:9} {mark} {each.outcome}{tls}"
+
+
+def proof_findings(found: Proof) -> list[Finding]:
+    """Return what falls short in a proof, as findings."""
+    said = [Finding("error", "not-proved", problem) for problem in found.problems]
+    if found.matches_disk is False:
+        said.append(Finding("error", "served-differs", "The server serves another certificate than the one on disk.", "Reload, and read the server's log."))
+    for each in found.attempts:
+        if not each.as_expected:
+            said.append(
+                Finding(
+                    "error",
+                    "unexpected-outcome",
+                    f"{each.host}, sslmode={each.sslmode}, {each.root} root: expected {each.expected}, met {each.outcome}. {each.message or ''}".strip(),
+                )
+            )
+    return said
