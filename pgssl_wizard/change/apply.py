@@ -68,9 +68,9 @@ def apply(
         sweep(cluster.data_directory)
         checks.check_unchanged(plan)
         run = _Run(plan, cluster, report, watch, WayIn(cluster, user, database), datetime.now(UTC))
-        if plan.empty:
-            return run.nothing_to_do(prove=reload)
         try:
+            if plan.empty:
+                return run.nothing_to_do(prove=reload)
             run.check(accept_lock_out=accept_lock_out)
             contents = make(plan, cluster, now=run.now, ca_passphrase=ca_passphrase)
             checks.check_space(plan, contents.files)

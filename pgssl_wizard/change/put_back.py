@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import NoReturn
 
@@ -55,17 +56,23 @@ def put_back(
         f"{message}. {end}",
         where=str(journal.data_directory),
         hint="if it runs no more, start it; its files are as before" if unproved else None,
-        code=problem.code if isinstance(problem, WizardError) else _CODES.get(type(problem), "rolled-back"),
+        code=_code(problem),
     ) from problem
 
 
-_CODES: dict[type[BaseException], str] = {
-    NotProved: "not-proved",
-    ChangedMeanwhile: "changed-meanwhile",
-    Stopped: "stopped",
-    KeyboardInterrupt: "stopped",
-    OSError: "cannot-write",
-}
+def _code(problem: BaseException) -> str:
+    """Return the name of what went wrong, for scripts."""
+    match problem:
+        case WizardError():
+            return problem.code
+        case NotProved():
+            return "not-proved"
+        case ChangedMeanwhile():
+            return "changed-meanwhile"
+        case OSError():
+            return "no-space" if problem.errno in {errno.ENOSPC, errno.EDQUOT} else "cannot-write"
+        case _:
+            return "stopped"
 
 
 def prove_undone(journal: Journal, server: RunningServer, way_in: WayIn | None = None) -> str | None:

@@ -49,7 +49,7 @@ def rehearse(plan: Plan, cluster: Cluster, contents: Contents) -> None:
             raise Refused(
                 f"the server would not start with these files: {staging.unstaged(failure.message)}",
                 where=str(cluster.data_directory),
-                hint="nothing was changed",
+                hint="nothing was changed; --no-rehearse does without this test",
                 code="rehearsal-failed",
             ) from failure
         if contents.leaf_sha256 is not None:

@@ -50,13 +50,13 @@ def rollback(data_directory: Path, change_id: str | None = None, report: Report 
             code="wrong-user",
         )
     with exclusive(data_directory, uid=owner.st_uid, gid=owner.st_gid), watched() as watch:
+        # Half put back is worse than either end: signals wait.
+        watch.hold()
         journals = read_all(data_directory)
         journal = unfinished(journals) or _choose(journals, change_id, data_directory)
         if journal is None:
             return _nothing(data_directory, None)
         _refuse_changed(journal)
-        # Half put back is worse than either end: signals wait.
-        watch.hold()
         return _undo(journal, report)
 
 

@@ -17,6 +17,9 @@ from pathlib import Path
 from pgssl_wizard.change.paths import real_path, temporary_name
 from pgssl_wizard.errors import Refused
 
+#: Passing through a directory needs less than reading it, where the system can say so.
+_SEARCH: int = getattr(os, "O_PATH", os.O_RDONLY)
+
 
 @dataclass(frozen=True, slots=True)
 class FileState:
@@ -113,9 +116,18 @@ def _give_attributes(descriptor: int, attributes: Mapping[str, bytes], path: Pat
 
 @contextlib.contextmanager
 def _directory(path: Path) -> Iterator[int]:
-    """Open the directory of `path`."""
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Open the directory of `path`, which is a real path.
+
+    Component by component: a link that somebody slips in between, to lead a write of root's astray, is not followed.
+    """
+    parts = path.parent.parts
+    descriptor = os.open(parts[0], _SEARCH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        for number, name in enumerate(parts[1:], start=2):
+            kind = os.O_RDONLY if number == len(parts) else _SEARCH
+            inner = os.open(name, kind | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
         yield descriptor
     finally:
         os.close(descriptor)
@@ -270,7 +282,8 @@ def _write_over(target: Path, state: FileState) -> None:
 
 
 def remove(path: Path) -> None:
-    """Delete a file if it is there, and make sure that it stays deleted after a power cut."""
+    """Delete a file if it is there, and make sure that it stays deleted after a power cut; a link itself, not what it leads to."""
+    path = real_path(path.parent) / path.name
     try:
         with _directory(path) as directory:
             with contextlib.suppress(FileNotFoundError):
@@ -301,7 +314,7 @@ def make_directory(path: Path, *, mode: int, uid: int = -1, gid: int = -1) -> bo
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    with _directory(path) as parent:
+    with _directory(real_path(path)) as parent:
         os.fsync(parent)
     return True
 

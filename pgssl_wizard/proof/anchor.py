@@ -100,8 +100,18 @@ def _signs(pem: bytes, cluster: Cluster) -> bool:
     if not chain:
         # Nothing to compare with: what was recorded is the best there is.
         return True
-    subjects = {certificate.subject for certificate in _certificates(pem)}
-    return any(certificate.issuer in subjects for certificate in chain)
+    return any(_issued_by(certificate, root) for certificate in chain for root in _certificates(pem))
+
+
+def _issued_by(certificate: Certificate, root: Certificate) -> bool:
+    """Whether `root` really signed it: two CAs may bear the same name."""
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+
+    try:
+        certificate.verify_directly_issued_by(root)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def _read(path: Path | None) -> bytes | None:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TypedDict
 
 #: What a server program may inherit from us: nothing that changes which cluster it works on or which language it speaks.
-_INHERITED = ("PATH", "TZ", "TMPDIR", "OPENSSL_CONF", "OPENSSL_MODULES", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+_INHERITED = ("PATH", "TZ", "TMPDIR")
+#: Which libraries it loads and how OpenSSL behaves: from us, unless it is known what the real server has.
+_LIBRARIES = ("OPENSSL_CONF", "OPENSSL_MODULES", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 #: Users that may run a throwaway server when we are root, in order of preference.
@@ -76,8 +78,13 @@ class Identity:
         return {"user": self.uid, "group": self.gid, "extra_groups": list(self.groups)}
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return a clean environment: this user's home, messages in English, no PG* variables."""
-        kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        """Return a clean environment: this user's home, messages in English, no PG* variables.
+
+        Args:
+            extra: what the real server has (`command_line.environment`); then OpenSSL's variables are taken from there alone.
+        """
+        names = _INHERITED if extra is not None else _INHERITED + _LIBRARIES
+        kept = {name: os.environ[name] for name in names if name in os.environ}
         return {"PATH": _PATH, **kept, "HOME": str(self.home), "USER": self.name, "LOGNAME": self.name, "LC_ALL": "C", **(extra or {})}
 
 

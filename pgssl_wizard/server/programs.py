@@ -144,7 +144,8 @@ def postgres_c(
     for key, value in (options or {}).items():
         command += ["-c", f"{key}={value}"]
     if not who.is_us and (os.geteuid() != 0 or reachable_by(who.uid, programs.program("postgres"), gids=who.groups) is not None):
-        who = Identity.current()
+        # Programs below a private home; root runs them only if nobody else can replace them.
+        who = _trusted(programs.program("postgres"))
     try:
         done = subprocess.run(
             command,
@@ -272,14 +273,13 @@ def _built_with_tls(postgres: Path) -> bool:
     return (_output([str(postgres), "-C", "ssl_library", "-c", "config_file=/dev/null", "-D", "/"]) or "").strip() != ""
 
 
-def _output(command: list[str]) -> str | None:
-    """Return what a program prints, None when it fails. Runs as the program's owner, so that root trusts nobody else's file."""
+def _output(command: list[str], *, trusting: Path | None = None) -> str | None:
+    """Return what a program prints, None when it fails.
+
+    As root it runs as the owner of the file that it trusts, by default its own: whoever may replace that file must not become root.
+    """
     try:
-        owner = Path(command[0]).stat()
-    except OSError:
-        return None
-    who = Identity.of(owner.st_uid) if os.geteuid() == 0 and owner.st_uid != 0 else Identity.current()
-    try:
+        who = _trusted(trusting or Path(command[0]))
         done = subprocess.run(
             command,
             check=False,
@@ -295,8 +295,13 @@ def _output(command: list[str]) -> str | None:
     return done.stdout.decode(errors="replace") if done.returncode == 0 else None
 
 
+def _trusted(program: Path) -> Identity:
+    return Identity.owner_of(program) if os.geteuid() == 0 else Identity.current()
+
+
 def _libcrypto(postgres: Path) -> Iterator[Path]:
-    listed = _output(["/usr/bin/ldd", str(postgres)]) or _output(["/usr/bin/otool", "-L", str(postgres)]) or ""
+    # `ldd` lets the program's own loader run.
+    listed = _output(["/usr/bin/ldd", str(postgres)], trusting=postgres) or _output(["/usr/bin/otool", "-L", str(postgres)]) or ""
     for match in re.finditer(r"(?:=>|^)\s*(\S*/lib(?:crypto|ssl)\.\S+)", listed, re.MULTILINE):
         yield Path(match.group(1))
     yield postgres

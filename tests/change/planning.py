@@ -29,7 +29,7 @@ def snapshot(root: Path) -> Snapshot:
             continue
         for name in names:
             path = Path(folder) / name
-            if not name.endswith((".conf", ".crt", ".key")):
+            if not name.endswith((".conf", ".crt", ".key", ".pgssl-wizard")):
                 continue
             status = path.lstat()
             content = path.readlink() if path.is_symlink() else path.read_bytes()

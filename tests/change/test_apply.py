@@ -253,7 +253,7 @@ def run_as(identity: Identity, facts: Cluster, wanted: Plan) -> str:
             answer = f"{made.state} {made.proved} {rollback(facts.data_directory).state}"
         except WizardError as error:
             answer = f"{type(error).__name__} {error.code}: {error}"
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the child has nobody else to tell
             answer = repr(error)
         finally:
             os.write(writing, answer.encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -232,8 +233,6 @@ def test_killed_outright_the_server_restarts_and_rollback_puts_things_right(
     cluster: RealCluster, tmp_path: Path, station: str, state: str
 ) -> None:
     """The next command finds the change unfinished; after the rollback nothing is different."""
-    import pickle
-
     facts = planning.look(cluster)
     wanted = planning.plan(cluster, facts, tmp_path / "ca")
     before = planning.snapshot(cluster.base)
@@ -252,6 +251,51 @@ def test_killed_outright_the_server_restarts_and_rollback_puts_things_right(
     assert handshake.fetch("127.0.0.1", cluster.port) is None
 
 
+_KILLED_AT_RENAME = """
+import os, pickle, signal, sys
+from pgssl_wizard.change.apply import apply
+plan, cluster, number = pickle.loads(sys.stdin.buffer.read())
+left = None
+real = os.rename
+def rename(*args, **kwargs):
+    global left
+    if left is not None:
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+    return real(*args, **kwargs)
+os.rename = rename
+def report(event):
+    global left
+    if (event.station, event.state) == ("write", "running"):
+        left = number
+apply(plan, cluster, report=report, rehearse=False)
+"""
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+def test_killed_while_key_and_certificate_are_exchanged_the_server_starts(newest_cluster: RealCluster, tmp_path: Path, number: int) -> None:
+    """Two files cannot be renamed as one; a server that starts in between finds a whole pair all the same."""
+    facts = planning.look(newest_cluster)
+    apply(planning.plan(newest_cluster, facts, tmp_path / "ca"), facts, rehearse=False)
+    facts = planning.look(newest_cluster, {"ssl": "on"})
+    wanted = planning.plan(newest_cluster, facts, tmp_path / "ca", rules=b"")
+    before = planning.snapshot(newest_cluster.base)
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED_AT_RENAME], input=pickle.dumps((wanted, facts, number)), check=False, cwd=Path(__file__).parents[2]
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert planning.snapshot(newest_cluster.base) != before
+    newest_cluster.restart()
+    assert handshake.fetch("127.0.0.1", newest_cluster.port) is not None
+    assert rollback(newest_cluster.data_directory).state == "rolled-back"
+    assert planning.snapshot(newest_cluster.base) == before
+    newest_cluster.restart()
+    served = handshake.fetch("127.0.0.1", newest_cluster.port)
+    assert served is not None
+    assert served.sha256 == facts.served_sha256
+
+
 def test_in_a_thread_of_its_own_a_change_works_the_same(newest_cluster: RealCluster, tmp_path: Path) -> None:
     """The wizard applies in one, where signals cannot be caught."""
     facts = planning.look(newest_cluster)
@@ -263,20 +307,41 @@ def test_in_a_thread_of_its_own_a_change_works_the_same(newest_cluster: RealClus
     assert states == ["applied"]
 
 
-def test_no_space_is_noticed_beforehand(newest_major: int, tmp_path: Path) -> None:
-    """A full file system below the CA stops the change before anything is written."""
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a directory on a file system of 64 kB."""
     if os.geteuid() != 0:
         pytest.skip("mounting needs root")
     place = tmp_path / "small"
     place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "none", str(place)], check=False, capture_output=True).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(place)], check=False, capture_output=True).returncode:
         pytest.skip("mounting is not allowed here")
-    try:
-        (place / "hog").write_bytes(b"x" * 12_288)
-        with RealCluster.make(tmp_path, newest_major) as real:
-            facts = planning.look(real)
-            with everything_stays(real), pytest.raises(Refused, match="no space"):
-                apply(planning.plan(real, facts, place / "ca"), facts)
-            assert names_in(place) == ["hog"]
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def fill(place: Path) -> None:
+    """Leave no room at all."""
+    with (place / "hog").open("wb", buffering=0) as hog, contextlib.suppress(OSError):
+        while hog.write(b"x" * 4096):
+            pass
+
+
+def test_no_space_is_noticed_beforehand(newest_cluster: RealCluster, small_disk: Path) -> None:
+    """A full file system below the CA stops the change before anything is written."""
+    fill(small_disk)
+    facts = planning.look(newest_cluster)
+    with everything_stays(newest_cluster), pytest.raises(Refused, match="no space"):
+        apply(planning.plan(newest_cluster, facts, small_disk / "ca"), facts)
+    assert nothing_of_ours(newest_cluster)
+    assert names_in(small_disk) == ["hog"]
+
+
+def test_space_lost_midway_is_rolled_back(newest_cluster: RealCluster, small_disk: Path) -> None:
+    """It was there when it was looked for; half a CA does not stay."""
+    facts = planning.look(newest_cluster)
+    wanted = planning.plan(newest_cluster, facts, small_disk / "ca")
+    with everything_stays(newest_cluster), pytest.raises(RolledBack, match="No space left") as caught:
+        apply(wanted, facts, report=at("write", lambda: fill(small_disk)))
+    assert caught.value.code == "no-space"
+    assert names_in(small_disk) == ["hog"]

@@ -16,6 +16,7 @@ from pgssl_wizard.answers import Answers, ServerAnswers
 from pgssl_wizard.change import journal as journals
 from pgssl_wizard.change import transaction, write
 from pgssl_wizard.change.journal import Journal
+from pgssl_wizard.change.pair import Bridge
 from pgssl_wizard.change.transaction import ChangedMeanwhile
 from pgssl_wizard.cluster.facts import Cluster, Setting
 from pgssl_wizard.errors import Interrupted, Refused
@@ -358,6 +359,26 @@ def test_fingerprints_in_the_journal_are_of_the_files(place: Path) -> None:
     journal, _ = register(place)
     recorded = {operation.path: operation.after_sha256 for operation in journal.operations}
     assert recorded[place / "data/pg_hba.conf"] == hashlib.sha256(AFTER["data/pg_hba.conf"]).hexdigest()
+
+
+@pytest.mark.parametrize("content", [b"", b"work_mem = '8MB'", b"work_mem = '8MB'\n", b"# without an end\r\nwork_mem = 4MB"])
+def test_the_detour_over_one_file_leaves_postgresql_auto_conf_as_it_was(place: Path, content: bytes) -> None:
+    """Also when it does not end in a newline; a second leaving does nothing."""
+    auto = place / "data/postgresql.auto.conf"
+    auto.write_bytes(content)
+    os.utime(auto, ns=(10**18, 10**18))
+    before = snapshot(place)
+    journal, _ = register(place)
+    bridge = Bridge(journal, uid=os.getuid(), gid=os.getgid())
+    bridge.enter(PAIR)
+    assert bridge.present()
+    assert auto.read_bytes().startswith(content)
+    assert pair_in_use(place) == (b"new certificate\n", b"new key\n")
+    Bridge(journal, uid=os.getuid(), gid=os.getgid()).leave()
+    assert snapshot(place) == before
+    bridge.leave()
+    assert snapshot(place) == before
+    assert not bridge.pair.exists()
 
 
 def test_a_link_stays_a_link_through_doing_and_undoing(place: Path) -> None:

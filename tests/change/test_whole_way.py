@@ -139,9 +139,50 @@ def test_a_saved_plan_can_be_applied_later(newest_cluster: RealCluster, tmp_path
     saved = dump(plan_for(facts_of(newest_cluster), tmp_path / "ca", {}))
     newest_cluster.set(work_mem="5MB")
     with pytest.raises(Refused, match="changed since"):
-        apply(load(saved), facts_of(newest_cluster))
+        apply(load(saved, "saved.plan"), facts_of(newest_cluster))
     saved = dump(plan_for(facts_of(newest_cluster), tmp_path / "ca", {}))
-    assert apply(load(saved), facts_of(newest_cluster)).proved
+    assert apply(load(saved, "saved.plan"), facts_of(newest_cluster)).proved
+
+
+@pytest.mark.parametrize("how", ["relative", "absolute", "directory"])
+def test_rules_and_settings_in_included_files_are_rehearsed_changed_and_put_back(
+    newest_cluster: RealCluster, tmp_path: Path, how: str
+) -> None:
+    """Each file where it stands; the rehearsal reads the planned ones and not the old."""
+    if newest_cluster.major < 16:
+        pytest.skip("rules include other files from 16 on")
+    folder = newest_cluster.data_directory / "more.d"
+    folder.mkdir()
+    rules = newest_cluster.write("more.d/rules.conf", "host all all all scram-sha-256 # ours\n")
+    settings = newest_cluster.data_directory / "settings.d"
+    settings.mkdir()
+    newest_cluster.write("settings.d/10-tls.conf", "ssl = off\n")
+    include = {"relative": "include more.d/rules.conf", "absolute": f"include {rules}", "directory": "include_dir more.d"}[how]
+    newest_cluster.write("pg_hba.conf", f"local all all peer\n{include}\n")
+    with newest_cluster.config_file.open("a") as file:
+        file.write(f"include_dir = '{settings}'\n" if how == "absolute" else "include_dir = 'settings.d'\n")
+    newest_cluster.reload()
+    before = planning.snapshot(newest_cluster.base)
+    made = set_up(newest_cluster, tmp_path / "ca", clients__encryption="required")
+    assert made.proved
+    assert made.proof is not None
+    assert {each.outcome for each in made.proof.attempts if each.sslmode == "disable"} == {"reject"}
+    assert rules in made.files
+    assert rules.read_bytes().startswith(b"hostssl")
+    rollback(newest_cluster.data_directory)
+    assert planning.snapshot(newest_cluster.base) == before
+
+
+def test_somebodys_edit_that_needs_a_restart_does_not_stop_the_change(newest_cluster: RealCluster, tmp_path: Path) -> None:
+    """The server complains about it at our reload, and takes the rest."""
+    newest_cluster.set(max_connections="21")
+    assert set_up(newest_cluster, tmp_path / "ca").proved
+
+
+def test_maps_that_were_broken_before_do_not_stop_the_change(cluster: RealCluster, tmp_path: Path) -> None:
+    """The server says at every reload that it keeps the old ones."""
+    cluster.write("pg_ident.conf", "half-a-map\n")
+    assert set_up(cluster, tmp_path / "ca").proved
 
 
 def test_with_encryption_optional_plaintext_still_gets_in(newest_cluster: RealCluster, tmp_path: Path) -> None:

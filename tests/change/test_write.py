@@ -184,6 +184,23 @@ def test_a_directory_gets_its_mode_and_is_left_alone_when_it_is_there(tmp_path: 
     assert mode_of(tmp_path / "ca") == 0o755
 
 
+def test_a_link_slipped_into_a_parent_directory_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may write there must not lead us elsewhere after we looked."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+
+    def swap(path: Path) -> Path:
+        real = Path(os.path.realpath(path))
+        (tmp_path / "data").rmdir()
+        (tmp_path / "data").symlink_to(tmp_path / "elsewhere")
+        return real
+
+    monkeypatch.setattr(write, "real_path", swap)
+    with pytest.raises(OSError, match="data"):
+        write.create(tmp_path / "data" / "server.crt", b"x", mode=0o644)
+    assert names_in(tmp_path / "elsewhere") == []
+
+
 def test_saving_makes_a_private_file_and_keeps_the_mode_of_an_older_one(tmp_path: Path) -> None:
     """Answers hold no secrets, and yet are nobody else's business."""
     path = tmp_path / "answers.toml"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from pgssl_wizard.server import handshake
+from pgssl_wizard.server import handshake, log
 from tests.servers import RealCluster
 from tests.servers.certificates import make
 from tests.servers.cluster import free_port
@@ -136,3 +136,14 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
     with answering(None) as port:
         seen = handshake.probe("127.0.0.1", port, timeout=0.1)
         assert (seen.answer, seen.problem) == ("nobody", "no answer in time")
+
+
+def test_asking_leaves_no_line_in_the_servers_log(cluster: RealCluster) -> None:
+    """A handshake that is cut off would be logged as a client's mistake, again and again."""
+    cluster.serve_tls()
+    place = log.mark(cluster.log_file)
+    handshake.fetch("127.0.0.1", cluster.port)
+    handshake.answers_tls("127.0.0.1", cluster.port)
+    with pytest.raises(RuntimeError):
+        cluster.sql("select 1", database="the next line")
+    assert [message.text for message in log.messages(place)] == ['database "the next line" does not exist']

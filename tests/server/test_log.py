@@ -71,7 +71,12 @@ def test_what_a_reload_did_not_take_is_told_in_the_servers_words(stopped_cluster
     if collector is not None:
         stopped_cluster.set(logging_collector="on", log_destination=collector)
     stopped_cluster.start()
-    path = log.find(stopped_cluster.data_directory, postmaster.read(stopped_cluster.data_directory))
+    path = None
+    for _ in _until("the server's log is nowhere"):
+        # The collector is a process of its own and says where it writes when it gets to it.
+        path = log.find(stopped_cluster.data_directory, postmaster.read(stopped_cluster.data_directory))
+        if path is not None:
+            break
     assert path is not None
     assert path.suffix == {None: ".log", "csvlog": ".csv", "jsonlog": ".json"}[collector]
     place = log.mark(path)

@@ -89,11 +89,13 @@ def test_a_directory_called_postgres_is_no_program(tmp_path: Path) -> None:
 @as_root
 def test_root_runs_a_program_that_somebody_else_owns_as_that_owner(open_tmp_path: Path) -> None:
     """Whoever could replace the file could otherwise become root."""
-    postgres = script(open_tmp_path / "postgres", 'echo "postgres (PostgreSQL) 17.$(id -u)"')
+    open_tmp_path.chmod(0o1777)
+    postgres = script(open_tmp_path / "postgres", f'echo "postgres (PostgreSQL) 17.$(id -u)"; id -u >> {open_tmp_path}/who')
     os.chown(postgres, user().uid, user().gid)
     found = programs.look(open_tmp_path)
     assert found is not None
     assert found.version == f"17.{user().uid}"
+    assert set((open_tmp_path / "who").read_text(encoding="ascii").split()) == {str(user().uid)}
 
 
 def test_the_servers_own_parser_computes_a_value(stopped_cluster: RealCluster) -> None:

@@ -1,0 +1,130 @@
+"""The last look: the frame changes its tone, nothing has the focus, and applying is a key of its own."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widgets import Input, Static
+
+from pgssl_wizard.screens.step import Meaning, Step
+from pgssl_wizard.screens.text import as_ascii, line, lines, wrap
+from pgssl_wizard.screens.widgets.fields import TextField
+
+#: What has to be typed when somebody known would be refused.
+WORD = "refuse them"
+
+
+class ConfirmScreen(Step):
+    """Apply this?"""
+
+    KEY = "preview"
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("A", "apply", "apply")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_class("-alert")
+
+    def fields(self) -> ComposeResult:
+        plan = self.app.journey.plan
+        yield Static(id="list", markup=False)
+        if plan is not None and plan.locked_out:
+            yield TextField(f"Type “{WORD}”", "", id="word", classes="first")
+
+    def on_mount(self) -> None:
+        self.app.enters_waiting = 0
+        super().on_mount()
+        for field in self.query("#word-input"):
+            field.focus()
+
+    def title_line(self) -> Content:
+        cluster = self.app.journey.cluster
+        return line((f"Apply this to {cluster.label if cluster else 'the server'}?", "bold $pg-bright"))
+
+    def sentence(self) -> str:
+        return "Until you press A, nothing is written. Afterwards, undo puts everything back."
+
+    def state_in_words(self) -> Content:
+        return line(("last look", "bold"), (" · nothing written yet", "$pg-alert-dim"))
+
+    def redraw_body(self) -> None:
+        plan, cluster = self.app.journey.plan, self.app.journey.cluster
+        if plan is None or cluster is None:
+            return
+        width = self.body_width()
+        new = [each for each in plan.changes if each.action == "create"]
+        changed = [each for each in plan.changes if each.action != "create"]
+        tls = any(each.phase == "tls" for each in plan.changes)
+        rules = any(each.phase == "rules" for each in plan.changes)
+        steps: list[str] = []
+        if cluster.bin_directory is not None:
+            steps.append("try the new files on a throwaway cluster of the same programs")
+        steps.append(f"keep a copy of {len(changed)} file(s) that change")
+        steps.append(f"write {len(new)} new file(s), {sum(1 for each in new if each.secret)} of them secret")
+        if plan.effective == "now":
+            if tls:
+                steps.append("reload, and prove by real connections that the new certificate is served")
+            if rules:
+                steps.append("change the rules, reload, and prove who gets in and who does not")
+            steps.append("if any of that fails: put everything back")
+        elif plan.effective == "next-start":
+            steps.append("leave the server down: all of it counts from its next start")
+        else:
+            steps.append("leave the running server as it is: it needs a restart")
+        rows = [line((f"  {number}  ", "$pg-muted"), text) for number, text in enumerate(steps, 1)]
+        if plan.sql:
+            rows.append(line(("  SQL  ", "$pg-muted"), "; ".join(plan.sql)))
+        rows.append(Content(""))
+        warnings = [finding for finding in plan.findings if finding.severity == "warning"]
+        for finding in warnings[:5]:
+            for number, text in enumerate(wrap(finding.message, width - 4)):
+                rows.append(line(("  ! " if number == 0 else "    ", "$pg-warn"), text))
+        if len(warnings) > 5:
+            rows.append(line((f"    and {len(warnings) - 5} more in the preview", "$pg-muted")))
+        if plan.locked_out:
+            rows.append(Content(""))
+            rows.append(line(("  Known, and refused at their next login:", "bold $pg-warn")))
+            for who in plan.locked_out[:6]:
+                rows += [line(("  ✗ " if number == 0 else "    ", "$pg-err"), text) for number, text in enumerate(wrap(who.who, width - 4))]
+        content = lines(rows)
+        self.query_one("#list", Static).update(as_ascii(content) if self.app.ascii else content)
+
+    def meaning(self) -> Meaning:
+        plan = self.app.journey.plan
+        keys = [each.path.name for each in plan.changes if each.role in {"root-key", "intermediate-key"}] if plan else []
+        keep = f"{', '.join(keys)}: take offline when this is done" if keys else "nothing new to keep safe"
+        return Meaning("Afterwards", "a table of who gets in and who does not, seen, not assumed", keep, "u, or pgssl-wizard rollback", ("You get", "To keep", "Undo"))
+
+    def footer_keys(self) -> list[tuple[str, str]]:
+        """Applying is a key that no typed-ahead Enter reaches."""
+        plan = self.app.journey.plan
+        first = ("Enter", "apply once the words are typed") if plan is not None and plan.locked_out else ("A", "apply")
+        return [first, ("Esc", "back"), ("F1", "explain")]
+
+    def action_next(self) -> None:
+        """Enter applies only behind the typed words; otherwise it does nothing."""
+        plan = self.app.journey.plan
+        if plan is not None and plan.locked_out:
+            typed = self.query_one("#word-input", Input).value.strip().lower()
+            if typed == WORD:
+                self._go()
+            else:
+                self.complain(f"Somebody known would be refused. Type “{WORD}” to apply all the same, or go back.")
+            return
+        self.complain("Enter applies nothing. A (capital) applies, Escape goes back.")
+
+    def action_apply(self) -> None:
+        """Apply."""
+        plan = self.app.journey.plan
+        if plan is None or plan.locked_out:
+            return
+        self._go()
+
+    def _go(self) -> None:
+        if not self.is_current:
+            return
+        self.app.pop_screen()
+        self.app.go_to("apply")

@@ -1,0 +1,256 @@
+"""Step 11: what real connections showed, and what to hand to clients."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widgets import Static
+from textual.worker import Worker, WorkerState
+
+from pgssl_wizard.change.model import Change
+from pgssl_wizard.errors import WizardError
+from pgssl_wizard.proof.model import Attempt
+from pgssl_wizard.screens.step import Meaning, Step
+from pgssl_wizard.screens.text import Piece, as_ascii, fit, line, lines, short_path, wrap
+
+MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+ROOTS = ("none", "right", "wrong")
+
+
+class ProofStep(Step):
+    """Proven."""
+
+    KEY = "proof"
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("u", "undo", "undo"), Binding("c", "copy", "copy")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.undone = False
+
+    @property
+    def change(self) -> Change | None:
+        """The change that was applied."""
+        return self.app.journey.change
+
+    def fields(self) -> ComposeResult:
+        yield Static(id="evidence", markup=False)
+
+    def title_line(self) -> Content:
+        change = self.change
+        if self.undone:
+            return line(("Undone: everything is as it was before", "bold $pg-bright"))
+        if change is None or change.id is None:
+            return line(("Nothing had to be done", "bold $pg-bright"))
+        if not change.proved:
+            words = {"next-start": "Written; it counts from the server's next start", "restart-needed": "Written; the server needs a restart"}
+            return line((words.get(change.effective, "Written, and not proved"), "bold $pg-warn"))
+        plain = any(each.sslmode == "disable" and each.outcome == "accept" for each in self._attempts())
+        text = "Proven: clients can verify this server" + ("" if plain else "; plaintext is refused")
+        return line((text, "bold $pg-bright"))
+
+    def sentence(self) -> str:
+        count = len([each for each in self._attempts() if each.outcome != "not-tried"])
+        if self.undone or not count:
+            return "What was made for you stays: the CA's directory is yours."
+        return f"{count} attempts made just now with libpq, as clients do."
+
+    def state_in_words(self) -> Content:
+        if self.undone:
+            return line(("undone", "bold"))
+        change = self.change
+        on = change is not None and change.proved
+        return line(("✓ TLS on" if on else "written", "bold"), (f" · applied {change.made:%H:%M}Z" if change and change.made else "", "$pg-bar-dim"))
+
+    def _attempts(self) -> list[Attempt]:
+        change = self.change
+        return list(change.proof.attempts) if change and change.proof else []
+
+    def redraw_body(self) -> None:
+        content = lines(self._rows())
+        self.query_one("#evidence", Static).update(as_ascii(content) if self.app.ascii else content)
+
+    def _rows(self) -> list[Content]:
+        change = self.change
+        width = self.body_width()
+        rows: list[Content] = []
+        if change is None or self.undone:
+            return [*self._handed_over(width)] if not self.undone else [line(("Files, modes and owners stand as before.", "$pg-muted"))]
+        proof = change.proof
+        if proof and proof.served:
+            leaf = proof.served.chain[0] if proof.served.chain else None
+            last = proof.served.chain[-1] if proof.served.chain else None
+            signer = last.issuer.removeprefix("CN=") if last else ""
+            name = leaf.subject.removeprefix("CN=") if leaf else ""
+            same = {True: ("✓ served = on disk", "$pg-ok"), False: ("✗ served is another", "$pg-err"), None: ("", "")}[proof.matches_disk]
+            until = f" to {leaf.not_after:%Y-%m-%d}" if leaf else ""
+            rows.append(line((signer, "bold $pg-bright"), (" ── signs ─▶ ", "$pg-art"), (name, "bold $pg-bright"), (until, "$pg-muted"), "   ", same))
+            rows.append(Content(""))
+        table = self._table()
+        if table:
+            rows += [*table, Content("")]
+            rows.append(line(("✓", "$pg-ok"), (" as it should be    ", "$pg-muted"), ("·", "$pg-fg"), (" encrypted, but the name goes unchecked", "$pg-muted")))
+        for each in self._attempts():
+            if not each.as_expected:
+                rows += [line(("✗ ", "$pg-err"), text) for text in wrap(f"{each.host} {each.sslmode}: expected {each.expected}, met {each.outcome}. {each.message or ''}", width - 2)]
+        names = [each for each in self._attempts() if each.sslmode == "verify-full" and each.root == "right" and each.outcome == "accept" and each.certificate == "none"]
+        if names:
+            hosts = ", ".join(dict.fromkeys(each.host for each in names))
+            rows += [line((text, "$pg-muted")) for text in wrap(f"verify-full by {hosts}", width)]
+        for finding in change.findings:
+            rows += [line(("! " if number == 0 and finding.severity != "info" else "  ", "$pg-warn"), text) for number, text in enumerate(wrap(finding.message, width - 2))]
+        if not self.has_class("-pane"):
+            rows += [Content(""), *self._handed_over(width)]
+        return rows
+
+    def _table(self) -> list[Content]:
+        attempts = [each for each in self._attempts() if each.certificate == "none"]
+        if not attempts:
+            return []
+        first = attempts[0].host
+        cells = {(each.sslmode, each.root): each for each in attempts if each.host == first}
+        width = 15
+        rows = [line((fit("sslmode", 14), "$pg-muted"), *[(fit(text, width), "$pg-muted") for text in ("no root", "right root", "wrong root")])]
+        if self.has_class("-tall"):
+            rows.append(line(("─" * (14 + 3 * width - 4), "$pg-line")))
+        for mode in MODES:
+            pieces: list[Piece] = [(fit(mode, 14), "bold $pg-bright" if mode == "verify-full" else "$pg-fg")]
+            pieces += [self._cell(cells.get((mode, root)), width) for root in ROOTS]  # type: ignore[arg-type]
+            rows.append(line(*pieces))
+        return rows
+
+    def _cell(self, each: Attempt | None, width: int) -> Piece:
+        if each is None or each.outcome == "not-tried":
+            return (fit("  not tried", width), "$pg-muted")
+        if not each.as_expected:
+            return (fit("✗ " + ("let in" if each.outcome == "accept" else "refused"), width), "bold $pg-err")
+        if each.outcome == "reject":
+            return (fit("✓ refused", width), "$pg-ok")
+        if each.sslmode == "verify-full":
+            return (fit("✓ verified", width), "bold $pg-ok")
+        if each.tls is None:
+            return (fit("! plaintext", width), "$pg-warn")
+        return (fit("· TLS", width), "$pg-fg")
+
+    def _handed_over(self, width: int) -> list[Content]:
+        rows: list[Content] = []
+        for label, texts, style in self._hand_over(max(20, width - 18)):
+            for number, text in enumerate(texts):
+                rows.append(line((fit(label if number == 0 else "", 18), "$pg-muted"), (text, style)))
+        return rows
+
+    def _hand_over(self, width: int) -> list[tuple[str, list[str], str]]:
+        change, plan, cluster = self.change, self.app.journey.plan, self.app.journey.cluster
+        if change is None or plan is None or cluster is None:
+            return []
+        found: list[tuple[str, list[str], str]] = []
+        if change.trust_anchor:
+            found.append(("Hand to clients", [short_path(change.trust_anchor, width)], "$pg-fg"))
+            if change.trust_anchor_sha256:
+                digest = change.trust_anchor_sha256.upper()
+                text = ":".join(digest[n : n + 2] for n in range(0, len(digest), 2))
+                found.append(("  SHA-256", [text] if len(text) <= width else [text[: width - 12] + "…" + text[-8:]], "$pg-muted"))
+        found.append(("Connect with", self._psql(width), "$pg-fg"))
+        keys = [path for path in change.kept if path.name.endswith(".key")]
+        if keys:
+            found.append(("Take offline", [short_path(path, width) for path in keys], "$pg-warn"))
+        served = change.proof.served if change.proof else None
+        if served and served.chain:
+            ends = served.chain[0].not_after
+            days = plan.answers.certificate.days
+            found.append(("Renew by", [f"{ends - timedelta(days=days / 3):%Y-%m-%d}, a third before its end"], "$pg-fg"))
+        return found
+
+    def _psql(self, width: int) -> list[str]:
+        text = self.connection_string()
+        if len(text) + 7 <= width:
+            return [f'psql "{text}"']
+        parts = text.split(" ")
+        rows, current = [], 'psql "'
+        for part in parts:
+            if len(current) + len(part) > width and current.strip():
+                rows.append(current.rstrip())
+                current = "  "
+            current += part + " "
+        return [*rows, current.rstrip() + '"']
+
+    def connection_string(self) -> str:
+        """Return what a client needs to connect and verify."""
+        change, plan, cluster = self.change, self.app.journey.plan, self.app.journey.cluster
+        assert plan is not None
+        name = plan.answers.server.names[0].replace("*", "db", 1)
+        port = cluster.postmaster.port if cluster and cluster.postmaster else cluster.value("port") if cluster else 5432
+        root = change.trust_anchor.name if change and change.trust_anchor else "root.crt"
+        return f"host={name} port={port} sslmode=verify-full sslrootcert={root}"
+
+    def meaning(self) -> Meaning:
+        return Meaning("Afterwards", "the evidence above, and pgssl-wizard verify at any time", "existing plaintext sessions live on until they end", "u, or pgssl-wizard rollback", ("You have", "Mind", "Undo"))
+
+    def _pane(self, meaning: Meaning) -> Content:
+        rows: list[Content | str] = [line(("Hand over", "bold $pg-bright")), ""]
+        for label, texts, style in self._hand_over(28):
+            rows.append(line((label.strip(), "bold $pg-primary")))
+            for text in texts:
+                rows += [line((row, style)) for row in ([text] if len(text) <= 28 else wrap(text, 28))]
+            rows.append("")
+        return lines(rows)
+
+    def footer_keys(self) -> list[tuple[str, str]]:
+        """Enter ends here."""
+        keys = [("Enter", "done"), ("c", "copy")]
+        if not self.undone and self.change is not None and self.change.id is not None:
+            keys.append(("u", "undo"))
+        return [*keys, ("F1", "explain")]
+
+    def in_words(self) -> str:
+        return "proven" if self.change and self.change.proved else "written"
+
+    def action_next(self) -> None:
+        """Done."""
+        if self.is_current and not self.busy:
+            self.app.exit(0)
+
+    def action_back(self) -> None:
+        """The change is made; going back would pretend otherwise."""
+        if not self.busy:
+            self.complain("The change is made. u undoes it; Enter ends.")
+
+    def action_copy(self) -> None:
+        """Copy the connection string."""
+        if self.app.journey.plan is not None:
+            self.app.copy_to_clipboard(self.connection_string())
+            self.notify("The connection string is copied, if this terminal passes it on.", markup=False)
+
+    def action_undo(self) -> None:
+        """Ask, then undo."""
+        if self.undone or self.busy or self.change is None or self.change.id is None:
+            return
+        from pgssl_wizard.screens.question import Question  # noqa: PLC0415
+
+        self.app.push_screen(
+            Question("Undo this change?", "Files, modes and owners go back to what they were, and the server reloads. Your CA's directory stays.", "y", "undo"),
+            self._undo_if,
+        )
+
+    def _undo_if(self, answer: bool | None) -> None:
+        if answer:
+            self.busy = True
+            self.complain("")
+            self.run_worker(lambda: self.app.journey.undo(lambda _: None), thread=True, exit_on_error=False, name="undo", description="undo")
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if event.worker.name != "undo" or event.state not in {WorkerState.SUCCESS, WorkerState.ERROR}:
+            return
+        self.busy = False
+        if event.state == WorkerState.ERROR:
+            error = event.worker.error
+            hint = f" {error.hint}" if isinstance(error, WizardError) and error.hint else ""
+            self.complain(f"{error}{hint}")
+            return
+        self.undone = True
+        self.app.written = False
+        self.redraw()

@@ -1,0 +1,272 @@
+"""Step 8: every access rule before and after, and who is connected through it now."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+from textual.worker import Worker, WorkerState
+
+from pgssl_wizard.errors import WizardError
+from pgssl_wizard.plan.model import Plan, RuleChange
+from pgssl_wizard.screens.step import Meaning, Step
+from pgssl_wizard.screens.text import as_ascii, fit, line, lines
+from pgssl_wizard.screens.widgets.options import Option, Options
+
+_OPTIONS = (
+    Option("required", "TLS only", "host becomes hostssl; plaintext is refused"),
+    Option("optional", "TLS or plaintext", "the rules stay; clients decide"),
+)
+
+
+class RuleTable(Static, can_focus=True):
+    """The rules, one row each; Up and Down move, and the table scrolls with the body."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "move(1)", show=False),
+        Binding("up", "move(-1)", show=False),
+        Binding("pagedown", "move(10)", show=False),
+        Binding("pageup", "move(-10)", show=False),
+    ]
+
+    class Moved(Message):
+        """Another rule is highlighted."""
+
+    def __init__(self) -> None:
+        super().__init__(id="table", markup=False)
+        self.changes: list[RuleChange] = []
+        self.index = 0
+
+    def set_changes(self, changes: list[RuleChange]) -> None:
+        """Show these rules."""
+        self.changes = changes
+        self.index = min(self.index, max(0, len(changes) - 1))
+        self.draw()
+
+    @property
+    def current(self) -> RuleChange | None:
+        """The highlighted rule."""
+        return self.changes[self.index] if self.changes else None
+
+    def action_move(self, by: int) -> None:
+        """Move the highlight; above the first rule stand the answers."""
+        if self.index + by < 0:
+            self.screen.focus_previous("#body *")
+            return
+        self.index = max(0, min(len(self.changes) - 1, self.index + by))
+        self.draw()
+        body = self.screen.query_one("#body")
+        # The first row holds the column heads.
+        top = self.region.y - body.region.y + int(body.scroll_offset.y) + self.index + 1
+        if top >= body.scroll_offset.y + body.size.height:
+            body.scroll_to(y=top - body.size.height + 1, animate=False)
+        elif top < body.scroll_offset.y:
+            body.scroll_to(y=top, animate=False)
+        self.post_message(self.Moved())
+
+    def on_focus(self) -> None:
+        self.draw()
+        self.post_message(self.Moved())
+
+    def on_blur(self) -> None:
+        self.draw()
+
+    def on_resize(self) -> None:
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw the table; columns are as wide as the data, spare room goes to names and addresses."""
+        width = max(40, (self.size.width or 76) - 2)
+        after_width, who_width = (22, 9) if width >= 88 else (13, 9)
+        given = width - 2 - 2 - 5 - 8 - 2 - after_width - who_width
+        method_width = 7
+        spare = max(12, given - method_width)
+        wants = [max((len(change.fields[n]) for change in self.changes), default=3) + 1 for n in (1, 2, 3)]
+        columns = _share(wants, spare)
+        rows = [
+            line(
+                (fit("    line today", 2 + 2 + 5 + 8 + sum(columns) + method_width), "$pg-muted"),
+                ("│ ", "$pg-line"),
+                (fit("after", after_width), "$pg-muted"),
+                ("who now".rjust(who_width), "$pg-muted"),
+            )
+        ]
+        for number, change in enumerate(self.changes):
+            rows.append(self._row(change, number == self.index and self.has_focus, columns, method_width, after_width, who_width))
+        content = lines(rows)
+        self.update(as_ascii(content) if getattr(self.app, "ascii", False) else content)
+
+    def _row(self, change: RuleChange, on: bool, columns: list[int], method_width: int, after_width: int, who_width: int) -> Content:
+        sign, sign_style = {"keep": (" ", "$pg-muted"), "change": ("~", "$pg-warn"), "add": ("+", "$pg-ok"), "comment-out": ("-", "$pg-err")}[change.action]
+        kind, database, user, address, method = change.fields
+        number = "end" if change.action == "add" else str(change.line)
+        method = method.replace("scram-sha-256", "scram")
+        texts = ("", "", "", "", "") if change.action == "add" else (kind, database, user, address, method)
+        if change.action == "keep":
+            after = "stays"
+        elif change.action == "comment-out":
+            after = "commented out"
+        elif change.action == "add":
+            after = "hostnossl … reject"
+        else:
+            after = "hostssl" if len(change.after) == 1 else " + ".join(text.split()[0] for text in change.after)
+            if "clientcert=" in " ".join(change.after) or " cert" in " ".join(change.after):
+                after += " + cert"
+        if change.plain_sessions:
+            who, who_style = f"! {change.plain_sessions} plain", "$pg-warn"
+        elif change.tls_sessions:
+            who, who_style = f"✓ {change.tls_sessions} TLS", "$pg-ok"
+        else:
+            who, who_style = "", "$pg-muted"
+        base = "$pg-muted" if change.action == "keep" else "$pg-fg"
+        mark = " on $pg-mark" if on else ""
+        if on:
+            base = "bold $pg-mark-fg"
+        after_style = "$pg-muted" if change.action == "keep" else "$pg-err" if change.action == "comment-out" else "$pg-ok"
+        return line(
+            (f"{'>' if on else ' '} ", f"{base}{mark}"),
+            (f"{sign} ", f"{sign_style}{mark}"),
+            (number.rjust(4) + " ", f"{base}{mark}"),
+            (fit(texts[0], 8), f"{base}{mark}"),
+            (fit(texts[1], columns[0]), f"{base}{mark}"),
+            (fit(texts[2], columns[1]), f"{base}{mark}"),
+            (fit(texts[3], columns[2]), f"{base}{mark}"),
+            (fit(texts[4], method_width), f"{base}{mark}"),
+            ("│ ", f"$pg-line{mark}"),
+            (fit(after, after_width), f"{after_style}{mark}"),
+            (who.rjust(who_width), f"{who_style}{mark}"),
+        )
+
+
+class RulesStep(Step):
+    """Who may still connect without TLS?"""
+
+    KEY = "rules"
+    TITLE = "Who may still connect without TLS?"
+    TABLE = True
+    KEYS: ClassVar[tuple[tuple[str, str], ...]] = (("Tab", "rules"),)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ready = False
+        self._plan: Plan | None = None
+
+    def fields(self) -> ComposeResult:
+        answers = (self.app.journey.answers or self.app.journey.complete()).clients
+        yield Options(_OPTIONS, answers.encryption, id="encryption", classes="first")
+        yield Static("", markup=False)
+        yield RuleTable()
+        yield Static(id="said", markup=False)
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._plan_anew()
+
+    def on_options_highlighted(self) -> None:
+        self.complain("")
+        self._take()
+        self._plan_anew()
+
+    def on_rule_table_moved(self) -> None:
+        self.redraw_meaning()
+
+    def _take(self) -> None:
+        journey = self.app.journey
+        wanted = self.query_one(Options).current.value
+        if wanted != (journey.answers or journey.complete()).clients.encryption:
+            journey.answer("clients.encryption", wanted, "the step Access rules")
+
+    def _plan_anew(self) -> None:
+        self.ready = False
+        self.run_worker(self.app.journey.make_plan, thread=True, exclusive=True, exit_on_error=False, name="plan", description="make the plan")
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if event.worker.name != "plan" or event.state not in {WorkerState.SUCCESS, WorkerState.ERROR}:
+            return
+        self.ready = True
+        if event.state == WorkerState.ERROR:
+            error = event.worker.error
+            hint = f" {error.hint}" if isinstance(error, WizardError) and error.hint else ""
+            self._plan = None
+            self.complain(f"{error}{hint}")
+            self.app.enters_waiting = 0
+        else:
+            self._plan = event.worker.result
+            assert self._plan is not None
+            self.query_one(RuleTable).set_changes(list(self._plan.rules))
+        self.redraw()
+        if event.state == WorkerState.SUCCESS:
+            self.app.release_enter(self.action_next)
+
+    def title_line(self) -> Content:
+        if self._plan is None:
+            return line((self.TITLE, "bold $pg-bright"))
+        changing = sum(1 for change in self._plan.rules if change.action in {"change", "comment-out"})
+        total = sum(1 for change in self._plan.rules if change.action != "add")
+        cluster = self.app.journey.cluster
+        sessions = len(cluster.server.sessions) if cluster and cluster.server else 0
+        numbers = f"{changing} of {total} change · {sessions} sessions now"
+        width = self.query_one("#title").size.width - 4
+        if len(self.TITLE) + len(numbers) + 2 > width:
+            numbers = f"{changing} of {total} change"
+        return line((self.TITLE, "bold $pg-bright"), " " * max(2, width - len(self.TITLE) - len(numbers)), numbers)
+
+    def sentence(self) -> str:
+        cluster = self.app.journey.cluster
+        name = cluster.hba_file.name if cluster else "pg_hba.conf"
+        return f"The rules of {name}, top to bottom: the first that matches decides."
+
+    def redraw_body(self) -> None:
+        self.query_one(RuleTable).draw()
+        rows = [Content(""), *self.finding_lines(self.body_width())]
+        content = lines(rows)
+        self.query_one("#said", Static).update(as_ascii(content) if self.app.ascii else content)
+
+    def meaning(self) -> Meaning:
+        table = self.query_one(RuleTable)
+        change = table.current if table.has_focus else None
+        if change is None:
+            return self._choice_meaning()
+        if change.action == "add":
+            return Meaning("The last line", "plaintext is refused in clear words, not by “no entry”", "nothing", "TLS")
+        head = f"Line {change.line}: {change.note}" if change.note else f"Line {change.line}"
+        plain = f"! {change.plain_sessions} plaintext session(s) come in here now" if change.plain_sessions else "nothing: nobody is in plaintext here now"
+        if change.action == "keep":
+            return Meaning(head, "this rule as it is, byte for byte", "nothing", "nothing new")
+        if change.action == "comment-out":
+            return Meaning(head, "no way in that is only for plaintext", plain, "another rule")
+        return Meaning(head, " / ".join(text.strip() for text in change.after), plain, "sslmode=prefer (libpq's default) or stronger")
+
+    def _choice_meaning(self) -> Meaning:
+        plain = sum(change.plain_sessions for change in self._plan.rules) if self._plan else 0
+        if self.query_one(Options).current.value == "required":
+            cost = f"! {plain} plaintext session(s) must log in with TLS next time" if plain else "clients that cannot do TLS are refused"
+            return Meaning("TLS only", "nobody logs in over TCP without TLS", cost, "sslmode=prefer (libpq's default) or stronger")
+        return Meaning("TLS or plaintext", "nobody is refused; whoever asks gets TLS", "! whoever does not ask talks in the clear", "nothing new", configuration=())
+
+    def commit(self) -> str | None:
+        if self._plan is None:
+            return self.problem or "There is no plan yet."
+        return None
+
+    def in_words(self) -> str:
+        if self._plan is None:
+            return ""
+        changing = sum(1 for change in self._plan.rules if change.action in {"change", "comment-out"})
+        if self.query_one(Options).current.value == "optional" and not changing:
+            return "plaintext stays"
+        return f"{changing} of {sum(1 for change in self._plan.rules if change.action != 'add')} change"
+
+
+def _share(wants: list[int], spare: int) -> list[int]:
+    """Share `spare` columns: everybody gets what they want if it fits, else the largest give way."""
+    columns = [min(want, spare) for want in wants]
+    while sum(columns) > spare:
+        widest = max(range(len(columns)), key=lambda n: columns[n])
+        columns[widest] -= 1
+    columns[2] += spare - sum(columns)
+    return columns

@@ -1,0 +1,83 @@
+"""Step 3: where the server's certificate comes from, with the chain drawn as the highlight moves."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.widgets import Static
+
+from pgssl_wizard.screens import chain
+from pgssl_wizard.screens.step import Meaning, Step
+from pgssl_wizard.screens.text import as_ascii
+from pgssl_wizard.screens.widgets.options import Option, Options
+
+_OPTIONS = (
+    Option("new-ca", "A CA of your own", "recommended: one root for all your servers"),
+    Option("intermediate", ".. with an intermediate", "the root stays in a safe"),
+    Option("self-signed", "Self-signed", "for testing: every client needs this file"),
+    Option("request", "Your company's CA", "we make the request, you bring the answer", "not there yet: a request for your CA"),
+    Option("import", "Files you already have", "PEM, DER or PKCS#12", "not there yet: PEM, DER or PKCS#12"),
+    Option("existing-ca", "A CA made elsewhere", "its certificate and key", "not there yet: its certificate and key"),
+)
+
+_WORDS = {
+    "new-ca": ("clients that verify every server you ever sign, with one file", "one secret, root.key, to keep in a safe", "root.crt, once; renewals change nothing for them"),
+    "intermediate": ("a root that can stay offline: the intermediate signs the servers", "two secrets to keep, and one more file in the chain", "root.crt, once; the server sends the intermediate"),
+    "self-signed": ("encryption, and clients can pin this one certificate", "! a new file to every client at each renewal", "server.crt itself as their root; client certificates are out"),
+    "request": ("a certificate that your company's clients trust already", "a wait for whoever signs", "the company's root, which they may have"),
+    "import": ("the files that you have, checked and put in order", "whatever their issuer asks at renewal", "their issuer's root"),
+    "existing-ca": ("certificates from a CA that was made elsewhere", "its key has to be at hand", "its root, which they may have"),
+}
+_SHORT = {"new-ca": "CA of your own", "intermediate": "CA + intermediate", "self-signed": "self-signed"}
+
+
+class SourceStep(Step):
+    """Where should the server's certificate come from?"""
+
+    KEY = "certificate"
+    TITLE = "Where should the server's certificate come from?"
+    SENTENCE = "Clients trust the signer: that is the file you hand out."
+
+    def fields(self) -> ComposeResult:
+        answers = (self.app.journey.answers or self.app.journey.complete()).certificate
+        chosen = "intermediate" if answers.intermediate and answers.source == "new-ca" else answers.source
+        yield Options(_OPTIONS, chosen, id="sources", classes="first")
+        yield Static(id="drawing", markup=False)
+
+    def on_options_highlighted(self) -> None:
+        self.complain("")
+        self.redraw_meaning()
+        self.redraw_body()
+
+    def redraw_body(self) -> None:
+        option = self.query_one(Options).current
+        answers = self.app.journey.answers or self.app.journey.complete()
+        drawing = self.query_one("#drawing", Static)
+        drawing.set_class(bool(option.unavailable), "-gone")
+        source = "self-signed" if option.value == "self-signed" else "new-ca"
+        content = chain.draw(chain.boxes_of(answers, source, option.value == "intermediate"), self.body_width(), self.has_class("-pane") and self.has_class("-tall"))
+        drawing.update(as_ascii(content) if self.app.ascii else content)
+
+    def commit(self) -> str | None:
+        option = self.query_one(Options).current
+        if option.unavailable:
+            return f"{option.label} is not there yet. Choose a CA of your own, or self-signed."
+        journey = self.app.journey
+        answers = (journey.answers or journey.complete()).certificate
+        source = "self-signed" if option.value == "self-signed" else "new-ca"
+        intermediate = option.value == "intermediate"
+        if answers.source != source:
+            journey.answer("certificate.source", source, "the step Certificate")
+        if source == "new-ca" and answers.intermediate != intermediate:
+            journey.answer("certificate.intermediate", intermediate, "the step Certificate")
+        return None
+
+    def meaning(self) -> Meaning:
+        option = self.query_one(Options).current
+        get, cost, clients = _WORDS[option.value]
+        answers = self.app.journey.answers or self.app.journey.complete()
+        configuration = ("ssl = on", f"ssl_cert_file = '{answers.files.certificate.name}'", f"ssl_key_file = '{answers.files.key.name}'")
+        head = f"{option.label}: not there yet" if option.unavailable else "What this means"
+        return Meaning(head, get, cost, clients, configuration=() if option.unavailable else configuration)
+
+    def in_words(self) -> str:
+        return _SHORT.get(self.query_one(Options).current.value, "")
