@@ -130,9 +130,17 @@ class ApplyStep(Step):
                 phase = now
             sign, style = signs[event.state]
             took = f"{event.seconds:.1f} s" if event.seconds is not None else ""
-            rows.append(
-                line((f"  {sign} ", style), (fit(_NAMES[event.station], 14), "$pg-fg"), (fit(event.text, max(10, width - 27)), "$pg-muted"), (took.rjust(7), "$pg-muted"))
-            )
+            room = max(10, width - 27)
+            for number, text in enumerate(wrap(event.text, room)):
+                first = number == 0
+                rows.append(
+                    line(
+                        (f"  {sign if first else ' '} ", style),
+                        (fit(_NAMES[event.station] if first else "", 14), "$pg-fg"),
+                        (fit(text, room), "$pg-muted"),
+                        (took.rjust(7) if first else "", "$pg-muted"),
+                    )
+                )
         self._put("#stations", lines(rows))
         said: list[Content] = []
         if self.error is not None:

@@ -87,7 +87,7 @@ def _vertical(boxes: list[Box]) -> Content:
         bodies = [(each.name, "bold $pg-bright"), (each.life, "$pg-muted")]
         for (text, style), (file, place) in zip(bodies, each.files, strict=True):
             rows.append(
-                line(("│ ", "$pg-art"), (fit(text, box - 4), style), (" │", "$pg-art"), "   ", fit(file, 17), (place, "$pg-warn" if "safe" in place else "$pg-muted"))
+                line(("│ ", "$pg-art"), (fit(text, box - 4), style), (" │", "$pg-art"), "  ", fit(file, 17), (place, "$pg-warn" if "safe" in place else "$pg-muted"))
             )
         rows.append(line(("╰" + "─" * (box - 2) + "╯", "$pg-art"), ("  signs itself" if len(boxes) == 1 else "", "$pg-muted")))
     return lines(rows)

@@ -45,7 +45,7 @@ class ConfirmScreen(Step):
         return line((f"Apply this to {cluster.label if cluster else 'the server'}?", "bold $pg-bright"))
 
     def sentence(self) -> str:
-        return "Until you press A, nothing is written. Afterwards, undo puts everything back."
+        return "Nothing is written until you press A; undo puts it back."
 
     def state_in_words(self) -> Content:
         return line(("last look", "bold"), (" · nothing written yet", "$pg-alert-dim"))
@@ -66,9 +66,9 @@ class ConfirmScreen(Step):
         steps.append(f"write {len(new)} new file(s), {sum(1 for each in new if each.secret)} of them secret")
         if plan.effective == "now":
             if tls:
-                steps.append("reload, and prove by real connections that the new certificate is served")
+                steps.append("reload; prove by real connections that TLS is on")
             if rules:
-                steps.append("change the rules, reload, and prove who gets in and who does not")
+                steps.append("change the rules; reload; prove who gets in and who does not")
             steps.append("if any of that fails: put everything back")
         elif plan.effective == "next-start":
             steps.append("leave the server down: all of it counts from its next start")

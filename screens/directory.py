@@ -23,7 +23,7 @@ class DirectoryStep(Step):
 
     KEY = "cluster"
     TITLE = "Which data directory?"
-    SENTENCE = "Where the server keeps its data. It is only read until you apply."
+    SENTENCE = "Where the server keeps its data; only read until you apply."
     KEYS: ClassVar[tuple[tuple[str, str], ...]] = (("Tab", "type a path"),)
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class DirectoryStep(Step):
         options = []
         for each in self.app.found or []:
             state = "running" if each.running else "down"
-            words = each.problem or f"{each.version}  {state}  {each.tls}"
+            words = each.problem or f"{each.version:4}{state:9}{each.tls}"
             options.append(Option(str(each.data_directory), each.label or str(each.data_directory), words, each.problem or ""))
         if options:
             yield Options(options, str(self._chosen() or options[0].value), id="list", classes="first")

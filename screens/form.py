@@ -25,10 +25,16 @@ class FormStep(Step):
         journey = self.app.journey
         given = journey.given.values.get(key)
         if given is not None:
-            return str(given)
+            return self.spelled(key, str(given))
         recommended = journey.recommended
         assert recommended is not None
-        return str(flat(recommended)[key])
+        return self.spelled(key, str(flat(recommended)[key]))
+
+    def spelled(self, key: str, text: str) -> str:
+        """Return an answer as the field shows it: places in the data directory by their relative names."""
+        cluster = self.app.journey.cluster
+        inside = f"{cluster.data_directory}/" if cluster else ""
+        return text.removeprefix(inside) if inside and key.startswith("files.") else text
 
     def on_choice_changed(self) -> None:
         self.complain("")
@@ -61,7 +67,7 @@ class FormStep(Step):
         try:
             for field, key in self.FIELDS.items():
                 text = self.typed(field)
-                if self.query_one(f"#{field}").has_class("-gone") or text == str(recommended[key]) or (not text and QUESTIONS[key].kind == "path"):
+                if self.query_one(f"#{field}").has_class("-gone") or text == self.spelled(key, str(recommended[key])) or (not text and QUESTIONS[key].kind == "path"):
                     journey.take_back(key)
                     continue
                 toml = text if QUESTIONS[key].kind in {"integer", "boolean"} else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -78,12 +78,12 @@ class NameList(Static, can_focus=True):
 
     def draw(self) -> None:
         """Draw the list."""
-        width = max(20, (self.size.width or 76) - 2)
+        width = max(20, self.size.width or 78)
         rows: list[Content] = []
         for number, (name, why) in enumerate(self.names):
             on = number == self.index and self.has_focus
             tick = "[x]" if name in self.chosen else "[ ]"
-            left = fit(f"{'>' if on else ' '} {tick} {name}", 46 if width > 70 else width - 26)
+            left = fit(f" {'>' if on else ' '} {tick} {name}", 46 if width > 70 else width - 26)
             rest = fit(why, width - len(left))
             ticked = name in self.chosen
             label = "bold $pg-mark-fg on $pg-mark" if on else "$pg-fg" if ticked else "$pg-muted"

@@ -62,7 +62,7 @@ class PlacesStep(FormStep):
         cluster = self.app.journey.cluster
         rows = [line("")]
         width = self.body_width()
-        if cluster and (self.typed("key").startswith(str(cluster.data_directory)) or not self.typed("key").startswith("/")):
+        if cluster and self._inside():
             rows.append(line(("! ", "$pg-warn"), "In the data directory, the key gets into every base backup."))
             if cluster.data_mode & 0o040:
                 rows.append(line(("! ", "$pg-warn"), "This data directory is open to its group for backups: put the key outside."))
@@ -83,7 +83,10 @@ class PlacesStep(FormStep):
             configuration=(f"ssl_cert_file = '{self.typed('certificate')}'", f"ssl_key_file = '{self.typed('key')}'"),
         )
 
+    def _inside(self) -> bool:
+        """Whether the key goes into the data directory."""
+        cluster, key = self.app.journey.cluster, self.typed("key")
+        return cluster is not None and (not key.startswith("/") or key.startswith(f"{cluster.data_directory}/"))
+
     def in_words(self) -> str:
-        cluster = self.app.journey.cluster
-        inside = cluster is not None and self.typed("key").startswith(str(cluster.data_directory))
-        return "data directory" if inside else self.typed("key").rsplit("/", 1)[0][-22:]
+        return "data directory" if self._inside() else self.typed("key").rsplit("/", 1)[0][-22:]

@@ -14,13 +14,19 @@ from textual.worker import Worker, WorkerState
 
 from pgssl_wizard.errors import WizardError
 from pgssl_wizard.plan.model import Plan, PlannedFile
-from pgssl_wizard.screens.difference import difference
+from pgssl_wizard.screens.difference import difference, folded, squeezed
 from pgssl_wizard.screens.step import Meaning, Step
 from pgssl_wizard.screens.text import as_ascii, fit, line, lines, short_path, wrap
 
 VIEWS = ("Files", "Certificates", "Rules", "Commands", "Findings")
 _SIGNS = {"create": ("+", "$pg-ok"), "modify": ("~", "$pg-warn"), "delete": ("-", "$pg-err")}
 _TEXTUAL = {"settings", "auto-settings", "rules", "maps"}
+
+
+def _owner(owner: str) -> str:
+    """Return `postgres` for `postgres:postgres`."""
+    user, _, group = owner.partition(":")
+    return user if user == group else owner
 
 
 class PreviewStep(Step):
@@ -80,7 +86,11 @@ class PreviewStep(Step):
         self.redraw()
 
     def _files(self) -> list[PlannedFile]:
-        return list(self.plan.changes) if self.plan else []
+        """The planned files in the order of the tree: configuration, the server's, the CA's."""
+        if self.plan is None:
+            return []
+        order = {"configuration": 0, "data directory": 1, "your CA": 9}
+        return sorted(self.plan.changes, key=lambda each: order.get(self._group(each), 5))
 
     # Drawing --------------------------------------------------------------------------------------------------------
 
@@ -93,7 +103,7 @@ class PreviewStep(Step):
         changed = len(self.plan.changes) - new
         reloads = len({each.phase for each in self.plan.changes} & {"tls", "rules"}) if self.plan.effective == "now" else 0
         counts = line((f"+ {new} new", "$pg-ok"), "   ", (f"~ {changed} changed", "$pg-warn"), f"   {reloads} reload{'s' if reloads != 1 else ''}")
-        width = self.query_one("#title").size.width - 4
+        width = self.query_one("#title").size.width
         return line((self.TITLE, "bold $pg-bright"), " " * max(2, width - len(self.TITLE) - counts.cell_length), counts)
 
     def redraw_body(self) -> None:
@@ -111,7 +121,7 @@ class PreviewStep(Step):
             self._put("#tree", Content(""))
             self._put("#shown", Content(""))
             return
-        width = max(20, self.query_one("#diff-side").size.width - 4)
+        width = max(20, self.query_one("#diff-side").size.width - 2)
         if self.view_name == "Files":
             self._put("#tree", self._tree())
             self._put("#shown", self._file())
@@ -128,27 +138,27 @@ class PreviewStep(Step):
         self.query_one(selector, Static).update(as_ascii(content) if self.app.ascii else content)
 
     def _tree(self) -> Content:
-        width = max(20, self.query_one("#tree-side").size.width - 2)
+        width = max(20, self.query_one("#tree-side").size.width)
         rows: list[Content] = []
         files = self._files()
         current = files[self.index] if files else None
         for group in dict.fromkeys(self._group(each) for each in files):
-            rows.append(line((group, "$pg-muted")))
+            rows.append(line((" " + group, "$pg-muted")))
             for each in files:
                 if self._group(each) != group:
                     continue
                 on = each is current
                 sign, style = _SIGNS[each.action]
                 note = self._note(each)
-                name = fit(f"{'>' if on else ' '}   {each.path.name}", width - len(note) - 1)
+                name = fit(f" {'>' if on else ' '}   {each.path.name}", width - len(note) - 2)
                 mark = " on $pg-mark" if on else ""
                 label = "bold $pg-mark-fg" if on else "$pg-fg"
                 rows.append(
                     line(
-                        (name[:2], f"{label}{mark}"),
+                        (name[:3], f"{label}{mark}"),
                         (sign, f"{style}{mark}"),
-                        (name[3:], f"{label}{mark}"),
-                        (" " + note, f"{'$pg-mark-dim' if on else '$pg-muted'}{mark}"),
+                        (name[4:], f"{label}{mark}"),
+                        (" " + note + " ", f"{'$pg-mark-dim' if on else '$pg-muted'}{mark}"),
                     )
                 )
         return lines(rows)
@@ -174,14 +184,18 @@ class PreviewStep(Step):
         each = files[self.index]
         what = {"create": "new", "modify": "replaced" if each.role not in _TEXTUAL else "changed", "delete": "deleted"}[each.action]
         head = [
-            line((each.path.name, "bold $pg-bright"), (f"   {each.mode:04o} {each.owner}, {what}", "$pg-muted")),
+            line((each.path.name, "bold $pg-bright"), (f"   {each.mode:04o} {_owner(each.owner)}, {what}", "$pg-muted")),
             line((str(each.path.parent) + "/", "$pg-muted")),
         ]
         if each.role in _TEXTUAL:
-            return lines([*head, *difference(each.before, each.after).rows])
+            return lines([*head, *difference(each.before, each.after, self._shown_width(), squeeze=each.role == "rules").rows])
         if each.secret:
             return lines([*head, Content(""), line("A private key, made at apply. It is never shown, logged or copied.")])
         return lines([*head, Content(""), *self._in_words(each)])
+
+    def _shown_width(self) -> int:
+        # One column stays free for the scroll bar.
+        return max(20, self.query_one("#diff-side").size.width - 2)
 
     def _in_words(self, each: PlannedFile) -> list[Content]:
         from pgssl_wizard.certificates.describe import in_words  # noqa: PLC0415
@@ -207,14 +221,15 @@ class PreviewStep(Step):
     def _rules(self) -> Content:
         assert self.plan is not None
         rows: list[Content] = []
+        wide = self.query_one("#diff-side").size.width >= 88
         for each in self.plan.rules:
             number = "end" if each.action == "add" else str(each.line)
             if each.action == "keep":
-                rows.append(line((number.rjust(5) + "   ", "$pg-muted"), (each.before, "$pg-muted")))
+                rows.append(line((number.rjust(5) + "   ", "$pg-muted"), (each.before if wide else squeezed(each.before), "$pg-muted")))
                 continue
             if each.before:
-                rows.append(line((number.rjust(5) + " - ", "$pg-err"), (each.before, "$pg-err on $pg-sub")))
-            rows += [line((number.rjust(5) + " + ", "$pg-ok"), (text, "$pg-ok on $pg-add")) for text in each.after]
+                rows.append(line((number.rjust(5) + " - ", "$pg-err"), (each.before if wide else squeezed(each.before), "$pg-err on $pg-sub")))
+            rows += [line((number.rjust(5) + " + ", "$pg-ok"), (text if wide else squeezed(text), "$pg-ok on $pg-add")) for text in each.after]
             if each.action == "comment-out":
                 rows.append(line(("      + ", "$pg-ok"), (f"# {each.before}", "$pg-ok on $pg-add")))
         if self.plan.locked_out:
@@ -229,7 +244,7 @@ class PreviewStep(Step):
             rows += [line(("SQL that apply runs", "bold $pg-bright")), *[line(f"  {statement};") for statement in self.plan.sql], Content("")]
         if self.plan.openssl:
             rows.append(line(("The same certificates by hand, in an empty directory", "bold $pg-bright")))
-            rows += [line(f"  {command}") for command in self.plan.openssl]
+            rows += [part for command in self.plan.openssl for part in folded(line(f"  {command}"), width)]
             rows.append(Content(""))
         rows.append(line(("The same change without a terminal", "bold $pg-bright")))
         rows.append(line(f"  pgssl-wizard apply {self.plan.data_directory} -a answers.toml"))

@@ -50,7 +50,7 @@ class ProofStep(Step):
             words = {"next-start": "Written; it counts from the server's next start", "restart-needed": "Written; the server needs a restart"}
             return line((words.get(change.effective, "Written, and not proved"), "bold $pg-warn"))
         plain = any(each.sslmode == "disable" and each.outcome == "accept" for each in self._attempts())
-        text = "Proven: clients can verify this server" + ("" if plain else "; plaintext is refused")
+        text = "Proven: clients can verify this server" if plain else "Proven: clients verify this server; plaintext is refused"
         return line((text, "bold $pg-bright"))
 
     def sentence(self) -> str:
@@ -88,12 +88,17 @@ class ProofStep(Step):
             name = leaf.subject.removeprefix("CN=") if leaf else ""
             same = {True: ("✓ served = on disk", "$pg-ok"), False: ("✗ served is another", "$pg-err"), None: ("", "")}[proof.matches_disk]
             until = f" to {leaf.not_after:%Y-%m-%d}" if leaf else ""
-            rows.append(line((signer, "bold $pg-bright"), (" ── signs ─▶ ", "$pg-art"), (name, "bold $pg-bright"), (until, "$pg-muted"), "   ", same))
+            row = line((signer, "bold $pg-bright"), (" ── signs ─▶ ", "$pg-art"), (name, "bold $pg-bright"), (until, "$pg-muted"))
+            if row.cell_length + 3 + len(same[0]) <= width:
+                rows.append(line(row, "   ", same))
+            else:
+                rows += [row, line(same)]
             rows.append(Content(""))
         table = self._table()
         if table:
             rows += [*table, Content("")]
-            rows.append(line(("✓", "$pg-ok"), (" as it should be    ", "$pg-muted"), ("·", "$pg-fg"), (" encrypted, but the name goes unchecked", "$pg-muted")))
+            legend = [line(("✓", "$pg-ok"), (" as it should be", "$pg-muted")), line(("·", "$pg-fg"), (" encrypted, but the name goes unchecked", "$pg-muted"))]
+            rows += legend if width < 62 else [line(legend[0], "    ", legend[1])]
         for each in self._attempts():
             if not each.as_expected:
                 rows += [line(("✗ ", "$pg-err"), text) for text in wrap(f"{each.host} {each.sslmode}: expected {each.expected}, met {each.outcome}. {each.message or ''}", width - 2)]
@@ -113,7 +118,7 @@ class ProofStep(Step):
             return []
         first = attempts[0].host
         cells = {(each.sslmode, each.root): each for each in attempts if each.host == first}
-        width = 15
+        width = 14
         rows = [line((fit("sslmode", 14), "$pg-muted"), *[(fit(text, width), "$pg-muted") for text in ("no root", "right root", "wrong root")])]
         if self.has_class("-tall"):
             rows.append(line(("─" * (14 + 3 * width - 4), "$pg-line")))

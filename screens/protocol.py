@@ -30,7 +30,7 @@ class ProtocolStep(FormStep):
 
     KEY = "protocol"
     TITLE = "Which TLS versions and ciphers?"
-    SENTENCE = "Mozilla's guideline 6.0 as PostgreSQL settings, for this version."
+    SENTENCE = "Mozilla's guideline 6.0, as settings of this version."
     KEYS: ClassVar[tuple[tuple[str, str], ...]] = ()
     FIELDS: ClassVar[Mapping[str, str]] = {
         "minimum": "protocol.minimum",
@@ -126,7 +126,7 @@ class ProtocolStep(FormStep):
     def meaning(self) -> Meaning:
         words = WORDS[self.query_one(Options).current.value]
         return Meaning(
-            words.label, words.get, words.cost, words.clients, configuration=tuple(f"{name} = '{value}'" for name, value in self._settings().items())
+            words.label, words.get, words.cost, words.clients
         )
 
     def in_words(self) -> str:

@@ -80,8 +80,8 @@ class RuleTable(Static, can_focus=True):
 
     def draw(self) -> None:
         """Draw the table; columns are as wide as the data, spare room goes to names and addresses."""
-        width = max(40, (self.size.width or 76) - 2)
-        after_width, who_width = (22, 9) if width >= 88 else (13, 9)
+        width = max(40, (self.size.width or 78) - 2)
+        after_width, who_width = (22, 9) if width >= 88 else (12, 9)
         given = width - 2 - 2 - 5 - 8 - 2 - after_width - who_width
         method_width = 7
         spare = max(12, given - method_width)
@@ -89,7 +89,7 @@ class RuleTable(Static, can_focus=True):
         columns = _share(wants, spare)
         rows = [
             line(
-                (fit("    line today", 2 + 2 + 5 + 8 + sum(columns) + method_width), "$pg-muted"),
+                (fit("     line today", 1 + 2 + 2 + 5 + 8 + sum(columns) + method_width), "$pg-muted"),
                 ("│ ", "$pg-line"),
                 (fit("after", after_width), "$pg-muted"),
                 ("who now".rjust(who_width), "$pg-muted"),
@@ -111,7 +111,7 @@ class RuleTable(Static, can_focus=True):
         elif change.action == "comment-out":
             after = "commented out"
         elif change.action == "add":
-            after = "hostnossl … reject"
+            after = "hostnossl … reject" if after_width > 18 else "reject plain"
         else:
             after = "hostssl" if len(change.after) == 1 else " + ".join(text.split()[0] for text in change.after)
             if "clientcert=" in " ".join(change.after) or " cert" in " ".join(change.after):
@@ -128,17 +128,17 @@ class RuleTable(Static, can_focus=True):
             base = "bold $pg-mark-fg"
         after_style = "$pg-muted" if change.action == "keep" else "$pg-err" if change.action == "comment-out" else "$pg-ok"
         return line(
-            (f"{'>' if on else ' '} ", f"{base}{mark}"),
+            (f" {'>' if on else ' '} ", f"{base}{mark}"),
             (f"{sign} ", f"{sign_style}{mark}"),
             (number.rjust(4) + " ", f"{base}{mark}"),
             (fit(texts[0], 8), f"{base}{mark}"),
-            (fit(texts[1], columns[0]), f"{base}{mark}"),
-            (fit(texts[2], columns[1]), f"{base}{mark}"),
-            (fit(texts[3], columns[2]), f"{base}{mark}"),
+            (fit(texts[1], columns[0] - 1) + " ", f"{base}{mark}"),
+            (fit(texts[2], columns[1] - 1) + " ", f"{base}{mark}"),
+            (fit(texts[3], columns[2] - 1) + " ", f"{base}{mark}"),
             (fit(texts[4], method_width), f"{base}{mark}"),
             ("│ ", f"$pg-line{mark}"),
             (fit(after, after_width), f"{after_style}{mark}"),
-            (who.rjust(who_width), f"{who_style}{mark}"),
+            (who.rjust(who_width) + " ", f"{who_style}{mark}"),
         )
 
 
@@ -157,7 +157,7 @@ class RulesStep(Step):
 
     def fields(self) -> ComposeResult:
         answers = (self.app.journey.answers or self.app.journey.complete()).clients
-        yield Options(_OPTIONS, answers.encryption, id="encryption", classes="first")
+        yield Options(_OPTIONS, answers.encryption, id="encryption", classes="first", one_line=True)
         yield Static("", markup=False)
         yield RuleTable()
         yield Static(id="said", markup=False)
@@ -210,7 +210,7 @@ class RulesStep(Step):
         cluster = self.app.journey.cluster
         sessions = len(cluster.server.sessions) if cluster and cluster.server else 0
         numbers = f"{changing} of {total} change · {sessions} sessions now"
-        width = self.query_one("#title").size.width - 4
+        width = self.query_one("#title").size.width
         if len(self.TITLE) + len(numbers) + 2 > width:
             numbers = f"{changing} of {total} change"
         return line((self.TITLE, "bold $pg-bright"), " " * max(2, width - len(self.TITLE) - len(numbers)), numbers)

@@ -119,14 +119,14 @@ class StartScreen(Step):
         if option.unavailable:
             return lines([line((option.label, "bold $pg-bright")), line(("Not there yet.", "$pg-warn")), line((f"It will {option.description}." if option.value == "migrate" else option.description + ".", "$pg-muted"))])
         if narrow:
-            width = max(20, self.query_one("#strip").size.width - 4)
+            width = max(20, self.query_one("#strip").size.width)
             head = f"Set up TLS on {target}" if found else "Set up TLS"
-            name = fit(target, 18).rstrip()
+            name = fit(target, min(len(target), 16))
             encrypted = today.startswith("TLS on")
             now = "encrypted, but to whom?" if encrypted else "anybody on the way reads it"
-            arrow = 26
+            arrow = max(8, min(26, width - 17 - len(name) - 2 - 27))
             before = line(("today   ", "$pg-muted"), "client ", ("╌" * arrow + "▶", "$pg-warn"), f" {name}  ", (now, "$pg-muted"))
-            after = line(("after   ", "$pg-muted"), "client ", ("═" * 8, "$pg-ok"), (" verified ", "$pg-ok"), ("═" * 8 + "▶", "$pg-ok"), f" {name}  ", ("root.crt says who it is", "$pg-muted"))
+            after = line(("after   ", "$pg-muted"), "client ", ("═" * ((arrow - 10) // 2), "$pg-ok"), (" verified ", "$pg-ok"), ("═" * (arrow - 10 - (arrow - 10) // 2) + "▶", "$pg-ok"), f" {name}  ", ("root.crt says who it is", "$pg-muted"))
             return lines([
                 line((head, "bold $pg-bright"), (" " + "─" * max(0, width - len(head) - 1), "$pg-line")),
                 before, after,
@@ -146,6 +146,10 @@ class StartScreen(Step):
 
     def in_words(self) -> str:
         return "set up TLS"
+
+    def footer_keys(self) -> list[tuple[str, str]]:
+        """There is nothing to go back to."""
+        return [("Enter", "begin"), ("F1", "explain")]
 
     def commit(self) -> str | None:
         option = self.query_one(Options).current

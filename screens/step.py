@@ -158,7 +158,7 @@ class Step(Screen[None]):
 
     def body_width(self) -> int:
         """Return how many columns the body's text has."""
-        return max(20, self.query_one("#body").size.width - 4)
+        return max(20, self.query_one("#body").size.width - 2)
 
     def _header(self) -> Content:
         journey = self.app.journey
@@ -168,11 +168,11 @@ class Step(Screen[None]):
         if cluster:
             state = "running" if cluster.running else "down"
             version = f"PostgreSQL {cluster.server_version}" if wide else cluster.server_version
-            label = cluster.label if len(cluster.label) <= (40 if wide else 20) else "…" + cluster.label[-(39 if wide else 19) :]
-            left.append((f"   {label} · {version} · {state}", self._dim()))
+            room = self.size.width - 4 - len(f"pgssl-wizard   · {version} · {state}") - 3 - self.state_in_words().cell_length
+            left.append((f"   {fit(cluster.label, max(6, min(room, len(cluster.label))))} · {version} · {state}", self._dim()))
         right = self.state_in_words()
         text = line(*left)
-        space = max(1, self.size.width - 4 - text.cell_length - right.cell_length)
+        space = max(2, self.size.width - 4 - text.cell_length - right.cell_length)
         return line(text, " " * space, right)
 
     def state_in_words(self) -> Content:
@@ -219,7 +219,7 @@ class Step(Screen[None]):
         return lines(rows)
 
     def _strip(self, meaning: Meaning) -> Content:
-        width = max(20, self.query_one("#strip").size.width - 4)
+        width = max(20, self.query_one("#strip").size.width)
         rule = "─" * max(0, width - len(meaning.head) - 1)
         rows = [line((meaning.head, "bold $pg-bright"), (f" {rule}", "$pg-line"))]
         parts = list(zip(meaning.labels, (meaning.get, meaning.cost, meaning.clients), strict=True))

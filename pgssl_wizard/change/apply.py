@@ -75,7 +75,7 @@ def apply(
             contents = make(plan, cluster, now=run.now, ca_passphrase=ca_passphrase)
             checks.check_space(plan, contents.files)
             if rehearse:
-                with station(report, "rehearse", "the same programs try the new files on a throwaway cluster"):
+                with station(report, "rehearse", "tried on a throwaway cluster of the same programs"):
                     rehearse_plan(plan, cluster, contents)
             else:
                 skipped(report, "rehearse", "not wanted")
@@ -224,7 +224,7 @@ class _Run:
         if contents.leaf_sha256 is None or server.address is None:
             skipped(self.report, "prove-tls", "there is nothing to connect to")
             return
-        with station(self.report, "prove-tls", "new connections meet the new certificate, by every name"):
+        with station(self.report, "prove-tls", "the new certificate is met, by every name"):
             after = cluster_after(self.plan, self.cluster, self.running, rules=False)
             self._prove(server, after, whole=False)
 
@@ -236,7 +236,7 @@ class _Run:
                 server.reload()
         else:
             skipped(self.report, "reload-rules", "no rule changes")
-        with station(self.report, "prove-all", "every sslmode with every root, and the administrator's own way in"):
+        with station(self.report, "prove-all", "every sslmode and root, and your own way in"):
             if server.address is not None:
                 after = cluster_after(self.plan, self.cluster, self.running, rules=True)
                 proof = self._prove(server, after, whole=True)

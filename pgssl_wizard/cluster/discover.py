@@ -58,7 +58,8 @@ def find(extra: tuple[Path, ...] = ()) -> list[FoundCluster]:
     """
     named = [path.resolve() for path in extra if path.exists()]
     candidates = dict.fromkeys([*named, *_of_processes(), *_of_debian(), *_of_places(), *_of_environment()])
-    found = [describe(path) for path in candidates]
+    # A configuration directory and the data directory that it names are one cluster.
+    found = list({each.data_directory: each for each in map(describe, candidates)}.values())
     first = set(named)
     return sorted(found, key=lambda each: (each.data_directory not in first, not each.running, -_number(each.version), str(each.data_directory)))
 

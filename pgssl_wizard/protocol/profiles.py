@@ -48,7 +48,7 @@ WORDS: dict[str, ProfileWords] = {
     "intermediate": ProfileWords(
         "Intermediate",
         "TLS 1.2 and 1.3",
-        "TLS 1.2 and 1.3 with forward secrecy and authenticated ciphers only",
+        "TLS 1.2 and 1.3, forward secrecy, sound ciphers only",
         "nothing for clients of the last ten years",
         "libpq 9.3 or newer, Java 8, .NET 4.6, Node 10, Go 1.8",
     ),

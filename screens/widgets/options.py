@@ -49,7 +49,7 @@ class Options(Static, can_focus=True):
             """The list it came from."""
             return self.options
 
-    def __init__(self, options: Sequence[Option], chosen: str = "", *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - Textual's own name
+    def __init__(self, options: Sequence[Option], chosen: str = "", *, id: str | None = None, classes: str | None = None, one_line: bool = False) -> None:  # noqa: A002 - Textual's own name
         """Make a list.
 
         Args:
@@ -57,8 +57,10 @@ class Options(Static, can_focus=True):
             chosen: the value highlighted at first; the first one when there is no such value.
             id: as for every widget.
             classes: as for every widget.
+            one_line: one line an answer, however much room there is.
         """
         super().__init__(id=id, classes=classes, markup=False)
+        self._one_line = one_line
         self.options = list(options)
         self.set_reactive(Options.index, next((n for n, option in enumerate(self.options) if option.value == chosen), 0))
 
@@ -89,8 +91,8 @@ class Options(Static, can_focus=True):
 
     def draw(self) -> None:
         """Draw the list: two lines an answer where there is room, else one."""
-        width = max(20, self.size.width or 76)
-        roomy = self.screen.has_class("-tall") and self.screen.has_class("-pane")
+        width = max(20, self.size.width or 78)
+        roomy = not self._one_line and self.screen.has_class("-tall") and self.screen.has_class("-pane")
         rows: list[Content] = []
         for number, option in enumerate(self.options):
             on = number == self.index
@@ -100,11 +102,11 @@ class Options(Static, can_focus=True):
                 label_style = "$pg-muted"
             description = option.unavailable or option.description
             if roomy:
-                rows.append(line((fit(f"{sign} {option.label}", width - 2), label_style)))
-                rows.append(line((fit(f"  {description}", width - 2), text_style)))
+                rows.append(line((fit(f" {sign} {option.label}", width), label_style)))
+                rows.append(line((fit(f"   {description}", width), text_style)))
                 rows.append(Content(""))
             else:
-                label = fit(f"{sign} {option.label}", 26)
-                rows.append(line((label, label_style), (fit(description, width - 2 - 26), text_style)))
+                label = fit(f" {sign} {option.label}", 27)
+                rows.append(line((label, label_style), (fit(description, width - 27), text_style)))
         content = lines(rows[:-1] if roomy else rows)
         self.update(as_ascii(content) if getattr(self.app, "ascii", False) else content)
