@@ -63,7 +63,6 @@ class ApplyStep(Step):
         yield Static(id="outcome", markup=False)
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.app.run_worker(self._apply, thread=True, exit_on_error=False, name="apply", description="apply the plan")
 
     def _apply(self) -> None:
@@ -169,7 +168,7 @@ class ApplyStep(Step):
         """There is nothing to press while it runs."""
         return [("", "working; this takes seconds")] if self.busy else [("Esc", "back to the preview"), ("F1", "explain")]
 
-    def action_next(self) -> None:
+    def accept(self) -> None:
         """Nothing to accept here."""
 
     def action_back(self) -> None:

@@ -36,7 +36,6 @@ class ConfirmScreen(Step):
 
     def on_mount(self) -> None:
         self.app.enters_waiting = 0
-        super().on_mount()
         for field in self.query("#word-input"):
             field.focus()
 
@@ -104,7 +103,7 @@ class ConfirmScreen(Step):
         first = ("Enter", "apply once the words are typed") if plan is not None and plan.locked_out else ("A", "apply")
         return [first, ("Esc", "back"), ("F1", "explain")]
 
-    def action_next(self) -> None:
+    def accept(self) -> None:
         """Enter applies only behind the typed words; otherwise it does nothing."""
         plan = self.app.journey.plan
         if plan is not None and plan.locked_out:

@@ -47,7 +47,6 @@ class DirectoryStep(Step):
         return cluster.data_directory if cluster else None
 
     def on_mount(self) -> None:
-        super().on_mount()
         if self._target():
             self._inspect()
 
@@ -94,7 +93,8 @@ class DirectoryStep(Step):
             self.complain(f"{error}{hint}")
         self.redraw()
         if event.state == WorkerState.SUCCESS:
-            self.app.release_enter(self.action_next)
+            if self.open:
+                self.app.release_enter(self.accept)
 
     def redraw_body(self) -> None:
         cluster = self.app.journey.cluster
@@ -139,12 +139,14 @@ class DirectoryStep(Step):
         cluster = self.app.journey.cluster
         return cluster.label if cluster else ""
 
-    def action_next(self) -> None:
+    def accept(self) -> None:
         target = self._target()
-        if self.is_current and self.ready and target is not None and target != self._looked_at:
+        if target is not None and target != self._looked_at:
             # A path was typed and Enter pressed: look first, then go on.
             self._inspect()
-        super().action_next()
+            self.app.enters_waiting += 1
+            return
+        super().accept()
 
     def commit(self) -> str | None:
         if self.app.journey.cluster is None:

@@ -124,12 +124,12 @@ class NamesStep(Step):
         if self.problem:
             self.complain("")
 
-    def action_next(self) -> None:
+    def accept(self) -> None:
         field = self.query_one("#add", TextField)
-        if self.is_current and field.value:
+        if field.value:
             self._add(field)
             return
-        super().action_next()
+        super().accept()
 
     def _add(self, field: TextField) -> None:
         from pgssl_wizard.certificates.names import parse_name  # noqa: PLC0415

@@ -46,14 +46,12 @@ class PlacesStep(FormStep):
 
     def on_mount(self) -> None:
         self._show_group()
-        super().on_mount()
 
     def _show_group(self) -> None:
         self.query_one("#group", TextField).set_class(self.typed("owner") != "root", "-gone")
 
     def on_choice_changed(self) -> None:
         self._show_group()
-        super().on_choice_changed()
 
     def findings(self) -> list[Finding]:
         return [finding for finding in super().findings() if finding.code != "key-in-data-directory"]

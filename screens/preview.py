@@ -67,7 +67,6 @@ class PreviewStep(Step):
     def on_mount(self) -> None:
         # Enters typed ahead end here: only the apply key goes on.
         self.app.enters_waiting = 0
-        super().on_mount()
         self.run_worker(self.app.journey.make_plan, thread=True, exclusive=True, exit_on_error=False, name="plan", description="make the plan")
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
@@ -291,9 +290,10 @@ class PreviewStep(Step):
 
     # Keys -----------------------------------------------------------------------------------------------------------
 
-    def action_next(self) -> None:
+    def accept(self) -> None:
         """Enter does not apply: only A goes on."""
-        if self.is_current and self.ready and self.plan is not None:
+        self.app.enters_waiting = 0
+        if self.plan is not None:
             self.complain("Enter applies nothing. Press A (capital) for the last look.")
 
     def action_apply(self) -> None:

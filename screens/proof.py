@@ -193,6 +193,8 @@ class ProofStep(Step):
         return f"host={name} port={port} sslmode=verify-full sslrootcert={root}"
 
     def meaning(self) -> Meaning:
+        if self.undone:
+            return Meaning("Afterwards", "the server as it was before, proved again", "the CA's directory is yours; delete it if you like", "", ("You have", "Mind", ""))
         return Meaning("Afterwards", "the evidence above, and pgssl-wizard verify at any time", "existing plaintext sessions live on until they end", "u, or pgssl-wizard rollback", ("You have", "Mind", "Undo"))
 
     def _pane(self, meaning: Meaning) -> Content:
@@ -214,9 +216,9 @@ class ProofStep(Step):
     def in_words(self) -> str:
         return "proven" if self.change and self.change.proved else "written"
 
-    def action_next(self) -> None:
+    def accept(self) -> None:
         """Done."""
-        if self.is_current and not self.busy:
+        if not self.busy:
             self.app.exit(0)
 
     def action_back(self) -> None:

@@ -58,7 +58,6 @@ class ProtocolStep(FormStep):
 
     def on_mount(self) -> None:
         self._show_custom()
-        super().on_mount()
 
     def _show_custom(self) -> None:
         custom = self.query_one(Options).current.value == "custom"

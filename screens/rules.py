@@ -163,7 +163,6 @@ class RulesStep(Step):
         yield Static(id="said", markup=False)
 
     def on_mount(self) -> None:
-        super().on_mount()
         self._plan_anew()
 
     def on_options_highlighted(self) -> None:
@@ -200,7 +199,8 @@ class RulesStep(Step):
             self.query_one(RuleTable).set_changes(list(self._plan.rules))
         self.redraw()
         if event.state == WorkerState.SUCCESS:
-            self.app.release_enter(self.action_next)
+            if self.open:
+                self.app.release_enter(self.accept)
 
     def title_line(self) -> Content:
         if self._plan is None:

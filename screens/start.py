@@ -35,7 +35,6 @@ class StartScreen(Step):
 
     def on_mount(self) -> None:
         self.ready = self.app.found is not None
-        super().on_mount()
         if not self.ready:
             # After the first frame: finding clusters imports what that frame does not need.
             self.call_after_refresh(self._look)
@@ -72,7 +71,8 @@ class StartScreen(Step):
             self.complain(f"Looking for clusters failed: {event.worker.error}")
         self.ready = True
         self.redraw()
-        self.app.release_enter(self.action_next)
+        if self.open:
+            self.app.release_enter(self.accept)
 
     def sentence(self) -> str:
         found = self.app.found

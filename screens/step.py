@@ -20,6 +20,10 @@ from pgssl_wizard.screens.steps import STEPS, position
 from pgssl_wizard.screens.text import Piece, as_ascii, fit, line, lines, wrap
 
 
+#: Below this nothing useful can be shown; 80x24 is what the screens are made for.
+SMALLEST = (60, 18)
+
+
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """What the highlighted answer brings: a heading, three sentences, and lines of configuration for the wide pane."""
@@ -61,6 +65,7 @@ class Step(Screen[None]):
         super().__init__()
         self.ready = True
         self.busy = False
+        self.open = False
         self.problem = ""
         if self.TABLE:
             self.add_class("-table")
@@ -68,6 +73,7 @@ class Step(Screen[None]):
     # The frame ------------------------------------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
+        yield Static("This terminal is too small.\nThe wizard needs 80x24.\nMake it larger, or press\nCtrl+Q and use the commands:\npgssl-wizard --help", id="toosmall", markup=False)
         yield Static(id="header", markup=False)
         yield Static(id="dots", markup=False)
         with Horizontal(id="frame"):
@@ -88,10 +94,16 @@ class Step(Screen[None]):
 
     def on_mount(self) -> None:
         self.redraw()
+        self.call_after_refresh(self._open)
+
+    def _open(self) -> None:
+        """The step is drawn: from now on Enter counts at once, and one that waited is let through."""
+        self.open = True
         if self.ready:
-            self.call_after_refresh(self.app.release_enter, self.action_next)
+            self.app.release_enter(self.accept)
 
     def on_resize(self) -> None:
+        self.set_class(self.size.width < SMALLEST[0] or self.size.height < SMALLEST[1], "-toosmall")
         self.call_after_refresh(self.redraw)
 
     def on_screen_resume(self) -> None:
@@ -275,13 +287,18 @@ class Step(Screen[None]):
         return None
 
     def action_next(self) -> None:
-        """Accept this step and go on."""
-        if not self.is_current:
+        """Enter: accept the step that is on top, which may be newer than the one that got the key."""
+        top = self.app.screen
+        if not isinstance(top, Step):
             return
-        if not self.ready:
+        if not (top.open and top.ready):
             # Typed ahead: it counts as soon as the step knows what it asks.
             self.app.enters_waiting += 1
             return
+        top.accept()
+
+    def accept(self) -> None:
+        """Accept this step and go on."""
         problem = self.commit()
         self.complain(problem or "")
         if problem:

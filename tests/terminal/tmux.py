@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shlex
 import shutil
+import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -67,6 +70,20 @@ class Terminal:
         """Type text letter by letter."""
         self._tmux("send-keys", "-t", "t", "-l", text)
 
+    def signal_program(self, words: str, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send a signal to the process in this window whose command line holds `words`."""
+        shell = int(self._tmux("display", "-p", "-t", "t", "#{pane_pid}"))
+        waiting = [shell]
+        while waiting:
+            pid = waiting.pop()
+            with contextlib.suppress(OSError):
+                waiting += [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+                arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
+                if words.encode() in arguments and b"python" in arguments.split(b"\0")[0]:
+                    os.kill(pid, number)
+                    return
+        raise AssertionError(f"no process with {words!r} runs in the terminal")
+
     def wait_for(self, *texts: str) -> str:
         """Wait until one of the texts is on the screen; return the screen. Fails with the screen's content."""
         deadline = time.monotonic() + PATIENCE
@@ -78,3 +95,12 @@ class Terminal:
             time.sleep(0.02)
         msg = f"none of {texts} appeared; the screen shows:\n{self.text()}"
         raise AssertionError(msg)
+
+
+def until(complaint: str) -> Iterator[None]:
+    """Poll until the caller stops; fail with `complaint` when patience ends."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        yield
+        time.sleep(0.02)
+    raise AssertionError(complaint)
