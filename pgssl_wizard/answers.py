@@ -168,7 +168,15 @@ QUESTIONS: Mapping[str, Question] = {
             ("ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"),
         ),
         Question("certificate.days", "integer", "how long the server certificate lives", 365, minimum=1, maximum=36500),
-        Question("certificate.passphrase", "choice", "of the server key", "none", ("none", "command", "prompt"), not_yet=_ENCRYPTED, built=("none",)),
+        Question(
+            "certificate.passphrase",
+            "choice",
+            "of the server key",
+            "none",
+            ("none", "command", "prompt"),
+            not_yet=_ENCRYPTED,
+            built=("none",),
+        ),
         Question("certificate.passphrase_command", "string", "prints the passphrase", "", not_yet=_ENCRYPTED),
         Question("certificate.passphrase_reload", "boolean", "whether the command also runs at a reload", True, not_yet=_ENCRYPTED),
         Question("certificate.ca_directory", "path", "where the CA's certificates and keys lie; never in a data directory", "ca"),
@@ -180,7 +188,9 @@ QUESTIONS: Mapping[str, Question] = {
         Question("certificate.ca_passphrase_command", "string", "prints the passphrase of the CA's key", "", not_yet=_ENCRYPTED),
         Question("certificate.ca_certificate", "path", "existing-ca: its certificate", "", not_yet=_IMPORT),
         Question("certificate.ca_key", "path", "existing-ca: its key", "", not_yet=_IMPORT),
-        Question("certificate.request_file", "path", "request: where the request goes", "", not_yet="Requests to another CA are not built yet"),
+        Question(
+            "certificate.request_file", "path", "request: where the request goes", "", not_yet="Requests to another CA are not built yet"
+        ),
         Question("certificate.import_certificate", "paths", "import: PEM, DER or PKCS#12", (), not_yet=_IMPORT),
         Question("certificate.import_key", "path", "import: the key", "", not_yet=_IMPORT),
         Question("certificate.import_passphrase_command", "string", "import: prints the passphrase", "", not_yet=_IMPORT),
@@ -210,7 +220,9 @@ QUESTIONS: Mapping[str, Question] = {
             "none",
             ("none", "optional", "verify-ca", "verify-full", "cert"),
         ),
-        Question("clients.name", "choice", "what names the role", "CN", ("CN", "DN"), not_yet="Names by DN are not built yet", built=("CN",)),
+        Question(
+            "clients.name", "choice", "what names the role", "CN", ("CN", "DN"), not_yet="Names by DN are not built yet", built=("CN",)
+        ),
         Question("clients.ca", "path", "PEM for ssl_ca_file when it is not our own CA", ""),
         Question("clients.roles", "strings", "a client certificate for each", (), not_yet="Client certificates and kits are not built yet"),
         Question("clients.directory", "path", "where the kits go", "clients", not_yet="Client certificates and kits are not built yet"),
@@ -250,7 +262,9 @@ def read_file(path: Path) -> Given:
 
     version = document.pop("version", 1)
     if version != 1:
-        raise UnusableInput(f"Answers of version {version!r} are unknown; this program reads version 1.", where=where("version"), code="bad-version")
+        raise UnusableInput(
+            f"Answers of version {version!r} are unknown; this program reads version 1.", where=where("version"), code="bad-version"
+        )
     values: dict[str, object] = {}
     for section, content in document.items():
         if not isinstance(content, dict) or not any(key.startswith(f"{section}.") for key in QUESTIONS):
@@ -303,8 +317,7 @@ def complete(given: Given, recommended: Answers, data_directory: Path) -> Answer
         _refuse_unbuilt(key, value, given)
 
     def value_of(key: str, otherwise: T) -> T:
-        value = given.values.get(key, otherwise)
-        return value  # type: ignore[return-value]  # _checked saw to the kind
+        return given.values.get(key, otherwise)  # type: ignore[return-value]  # _checked saw to the kind
 
     def path_of(key: str, otherwise: Path, base: Path) -> Path:
         value = given.values.get(key)

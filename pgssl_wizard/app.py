@@ -41,8 +41,8 @@ class WizardApp(App[int]):
     CSS_PATH = str(Path(assets.__file__).parent / "wizard.tcss")
     TITLE = "pgssl-wizard"
     ENABLE_COMMAND_PALETTE = True
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (106, "-rail"), (118, "-pane")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-low"), (38, "-tall")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (106, "-rail"), (118, "-pane")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (38, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "leave", "quit", priority=True, id="quit"),
         Binding("ctrl+c", "leave_hint", show=False),
@@ -93,7 +93,9 @@ class WizardApp(App[int]):
         if "NO_COLOR" not in os.environ:
             yield SystemCommand("theme: the terminal's own colours", "16 colours, the terminal decides", lambda: self._use("ansi-dark"))
         yield SystemCommand("view: ASCII on or off", "for terminals without line-drawing characters", self.action_toggle_ascii)
-        yield SystemCommand("help: explain this step", "what it does, what if it is wrong, what to read next", lambda: self.run_action("screen.explain"))
+        yield SystemCommand(
+            "help: explain this step", "what it does, what if it is wrong, what to read next", lambda: self.run_action("screen.explain")
+        )
         yield SystemCommand("quit", "leave the wizard; what was applied stays applied", self.action_leave)
 
     def _use(self, name: str) -> None:

@@ -146,7 +146,9 @@ class ApplyStep(Step):
             error = self.error
             where = f"{error.where}: " if isinstance(error, WizardError) and error.where else ""
             text = error.message if isinstance(error, WizardError) else f"This is a defect of pgssl-wizard: {type(error).__name__}: {error}"
-            said = [Content("")] + [line(("✗ " if number == 0 else "  ", "$pg-err"), row) for number, row in enumerate(wrap(where + text, width - 2))]
+            said = [Content("")] + [
+                line(("✗ " if number == 0 else "  ", "$pg-err"), row) for number, row in enumerate(wrap(where + text, width - 2))
+            ]
             hint = error.hint if isinstance(error, WizardError) else None
             said += [line(("  " + row, "$pg-muted")) for row in wrap(hint or "", width - 2)]
         self._put("#outcome", lines(said))

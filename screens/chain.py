@@ -27,7 +27,9 @@ def boxes_of(answers: Answers, source: str, intermediate: bool) -> list[Box]:
     name = answers.server.names[0] if answers.server.names else "the server"
     leaf_files = ((files.certificate.name, "on the server"), (files.key.name, "on the server"))
     if source == "self-signed":
-        return [Box("server", name, life(certificate.days), ((files.certificate.name, "server and clients"), (files.key.name, "on the server")))]
+        return [
+            Box("server", name, life(certificate.days), ((files.certificate.name, "server and clients"), (files.key.name, "on the server")))
+        ]
     root = Box("root", certificate.ca_name, life(certificate.ca_days), (("root.crt", "to clients"), ("root.key", "into a safe")))
     server = Box("server", name, life(certificate.days), leaf_files)
     if not intermediate:
@@ -87,7 +89,14 @@ def _vertical(boxes: list[Box]) -> Content:
         bodies = [(each.name, "bold $pg-bright"), (each.life, "$pg-muted")]
         for (text, style), (file, place) in zip(bodies, each.files, strict=True):
             rows.append(
-                line(("│ ", "$pg-art"), (fit(text, box - 4), style), (" │", "$pg-art"), "  ", fit(file, 17), (place, "$pg-warn" if "safe" in place else "$pg-muted"))
+                line(
+                    ("│ ", "$pg-art"),
+                    (fit(text, box - 4), style),
+                    (" │", "$pg-art"),
+                    "  ",
+                    fit(file, 17),
+                    (place, "$pg-warn" if "safe" in place else "$pg-muted"),
+                )
             )
         rows.append(line(("╰" + "─" * (box - 2) + "╯", "$pg-art"), ("  signs itself" if len(boxes) == 1 else "", "$pg-muted")))
     return lines(rows)

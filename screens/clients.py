@@ -23,12 +23,30 @@ _OPTIONS = (
 )
 _WORDS = {
     "none": ("clients verify the server; they prove themselves by password", "nothing", "root.crt"),
-    "optional": ("a first rung: certificates can be rolled out in peace", "! a stale postgresql.crt in somebody's home breaks their login", "nothing new"),
-    "verify-ca": ("a stolen password alone lets nobody in", "! whoever has no certificate is refused", "a certificate of the clients' CA, and the password"),
-    "verify-full": ("each certificate works for one role only, with the password", "! whoever has no certificate is refused", "a certificate with the role's name as CN, and the password"),
+    "optional": (
+        "a first rung: certificates can be rolled out in peace",
+        "! a stale postgresql.crt in somebody's home breaks their login",
+        "nothing new",
+    ),
+    "verify-ca": (
+        "a stolen password alone lets nobody in",
+        "! whoever has no certificate is refused",
+        "a certificate of the clients' CA, and the password",
+    ),
+    "verify-full": (
+        "each certificate works for one role only, with the password",
+        "! whoever has no certificate is refused",
+        "a certificate with the role's name as CN, and the password",
+    ),
     "cert": ("no passwords over TCP at all", "! whoever has no certificate is refused", "a certificate with the role's name as CN"),
 }
-_SHORT = {"none": "none", "optional": "optional", "verify-ca": "required", "verify-full": "required, own name", "cert": "instead of passwords"}
+_SHORT = {
+    "none": "none",
+    "optional": "optional",
+    "verify-ca": "required",
+    "verify-full": "required, own name",
+    "cert": "instead of passwords",
+}
 
 
 class ClientsStep(FormStep):
@@ -57,9 +75,13 @@ class ClientsStep(FormStep):
         width = self.body_width()
         rows = [line("")]
         if demand != "none":
-            texts = ["The server then checks any certificate that a client offers, on every line; stale files in clients' homes need sslcertmode=disable (libpq 16)."]
+            texts = [
+                "The server then checks any certificate that a client offers, on every line; stale files in clients' homes need sslcertmode=disable (libpq 16)."
+            ]
             if demand != "optional":
-                texts.append("The wizard does not issue client certificates yet. Have them ready before you apply, or choose optional first.")
+                texts.append(
+                    "The wizard does not issue client certificates yet. Have them ready before you apply, or choose optional first."
+                )
             for text in texts:
                 rows += [line((("! " if number == 0 else "  "), "$pg-warn"), row) for number, row in enumerate(wrap(text, width - 2))]
         rows += self.finding_lines(width)

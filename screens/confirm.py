@@ -95,7 +95,13 @@ class ConfirmScreen(Step):
         plan = self.app.journey.plan
         keys = [each.path.name for each in plan.changes if each.role in {"root-key", "intermediate-key"}] if plan else []
         keep = f"{', '.join(keys)}: take offline when this is done" if keys else "nothing new to keep safe"
-        return Meaning("Afterwards", "a table of who gets in and who does not, seen, not assumed", keep, "u, or pgssl-wizard rollback", ("You get", "To keep", "Undo"))
+        return Meaning(
+            "Afterwards",
+            "a table of who gets in and who does not, seen, not assumed",
+            keep,
+            "u, or pgssl-wizard rollback",
+            ("You get", "To keep", "Undo"),
+        )
 
     def footer_keys(self) -> list[tuple[str, str]]:
         """Applying is a key that no typed-ahead Enter reaches."""

@@ -39,7 +39,13 @@ class DirectoryStep(Step):
             options.append(Option(str(each.data_directory), each.label or str(each.data_directory), words, each.problem or ""))
         if options:
             yield Options(options, str(self._chosen() or options[0].value), id="list", classes="first")
-        yield TextField("Another directory", "", id="path", placeholder="a path, for example /var/lib/postgresql/17/main", classes="" if options else "first")
+        yield TextField(
+            "Another directory",
+            "",
+            id="path",
+            placeholder="a path, for example /var/lib/postgresql/17/main",
+            classes="" if options else "first",
+        )
         yield Static(id="facts", markup=False)
 
     def _chosen(self) -> Path | None:
@@ -78,7 +84,12 @@ class DirectoryStep(Step):
         self.ready = False
         self.complain("")
         self.run_worker(
-            lambda: self.app.journey.inspect(target), thread=True, exclusive=True, exit_on_error=False, name="inspect", description="inspect"
+            lambda: self.app.journey.inspect(target),
+            thread=True,
+            exclusive=True,
+            exit_on_error=False,
+            name="inspect",
+            description="inspect",
         )
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
@@ -92,9 +103,8 @@ class DirectoryStep(Step):
             hint = f" {error.hint}" if isinstance(error, WizardError) and error.hint else ""
             self.complain(f"{error}{hint}")
         self.redraw()
-        if event.state == WorkerState.SUCCESS:
-            if self.open:
-                self.app.release_enter(self.accept)
+        if event.state == WorkerState.SUCCESS and self.open:
+            self.app.release_enter(self.accept)
 
     def redraw_body(self) -> None:
         cluster = self.app.journey.cluster
@@ -106,10 +116,17 @@ class DirectoryStep(Step):
             certificate = next((each for each in cluster.certificates if each.role == "server"), None)
             facts = [
                 ("Data directory", short_path(cluster.data_directory, width - 18)),
-                ("Server", f"PostgreSQL {cluster.server_version}, {'running' if cluster.running else 'down'}" + (f", port {cluster.postmaster.port}" if cluster.postmaster else "")),
+                (
+                    "Server",
+                    f"PostgreSQL {cluster.server_version}, {'running' if cluster.running else 'down'}"
+                    + (f", port {cluster.postmaster.port}" if cluster.postmaster else ""),
+                ),
                 ("Configuration", short_path(cluster.config_file, width - 18)),
                 ("Belongs to", cluster.owner),
-                ("Certificate", f"{certificate.common_name or certificate.subject}, to {certificate.not_after:%Y-%m-%d}" if certificate else "none"),
+                (
+                    "Certificate",
+                    f"{certificate.common_name or certificate.subject}, to {certificate.not_after:%Y-%m-%d}" if certificate else "none",
+                ),
             ]
             rows += [line((f"{label:16}", "$pg-muted"), text) for label, text in facts]
             said = self.finding_lines(width)

@@ -67,7 +67,11 @@ class FormStep(Step):
         try:
             for field, key in self.FIELDS.items():
                 text = self.typed(field)
-                if self.query_one(f"#{field}").has_class("-gone") or text == self.spelled(key, str(recommended[key])) or (not text and QUESTIONS[key].kind == "path"):
+                if (
+                    self.query_one(f"#{field}").has_class("-gone")
+                    or text == self.spelled(key, str(recommended[key]))
+                    or (not text and QUESTIONS[key].kind == "path")
+                ):
                     journey.take_back(key)
                     continue
                 toml = text if QUESTIONS[key].kind in {"integer", "boolean"} else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -45,7 +45,9 @@ class KeyStep(FormStep):
         yield TextField("Valid for days", self.value_of("certificate.days"), id="days", kind="integer")
         yield TextField("Name of the CA", self.value_of("certificate.ca_name"), id="ca-name", classes=own)
         yield TextField("Root valid for days", self.value_of("certificate.ca_days"), id="ca-days", kind="integer", classes=own)
-        yield TextField("Intermediate for days", self.value_of("certificate.intermediate_days"), id="middle-days", kind="integer", classes=middle)
+        yield TextField(
+            "Intermediate for days", self.value_of("certificate.intermediate_days"), id="middle-days", kind="integer", classes=middle
+        )
         yield Static(id="notes", markup=False)
 
     def redraw_body(self) -> None:

@@ -72,7 +72,12 @@ class PlacesStep(FormStep):
         cluster = self.app.journey.cluster
         user = cluster.owner.split(":")[0] if cluster else "the server"
         if self.typed("owner") == "root":
-            return Meaning("A key of root's", f"a key that {user} can read and not change", "membership in the group; a running server must restart once", "nothing of this")
+            return Meaning(
+                "A key of root's",
+                f"a key that {user} can read and not change",
+                "membership in the group; a running server must restart once",
+                "nothing of this",
+            )
         return Meaning(
             "A key of the server's",
             f"a key that only {user} can read",

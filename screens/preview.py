@@ -67,7 +67,9 @@ class PreviewStep(Step):
     def on_mount(self) -> None:
         # Enters typed ahead end here: only the apply key goes on.
         self.app.enters_waiting = 0
-        self.run_worker(self.app.journey.make_plan, thread=True, exclusive=True, exit_on_error=False, name="plan", description="make the plan")
+        self.run_worker(
+            self.app.journey.make_plan, thread=True, exclusive=True, exit_on_error=False, name="plan", description="make the plan"
+        )
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.worker.name != "plan" or event.state not in {WorkerState.SUCCESS, WorkerState.ERROR}:
@@ -101,7 +103,9 @@ class PreviewStep(Step):
         new = sum(1 for each in self.plan.changes if each.action == "create")
         changed = len(self.plan.changes) - new
         reloads = len({each.phase for each in self.plan.changes} & {"tls", "rules"}) if self.plan.effective == "now" else 0
-        counts = line((f"+ {new} new", "$pg-ok"), "   ", (f"~ {changed} changed", "$pg-warn"), f"   {reloads} reload{'s' if reloads != 1 else ''}")
+        counts = line(
+            (f"+ {new} new", "$pg-ok"), "   ", (f"~ {changed} changed", "$pg-warn"), f"   {reloads} reload{'s' if reloads != 1 else ''}"
+        )
         width = self.query_one("#title").size.width
         return line((self.TITLE, "bold $pg-bright"), " " * max(2, width - len(self.TITLE) - counts.cell_length), counts)
 
@@ -227,8 +231,12 @@ class PreviewStep(Step):
                 rows.append(line((number.rjust(5) + "   ", "$pg-muted"), (each.before if wide else squeezed(each.before), "$pg-muted")))
                 continue
             if each.before:
-                rows.append(line((number.rjust(5) + " - ", "$pg-err"), (each.before if wide else squeezed(each.before), "$pg-err on $pg-sub")))
-            rows += [line((number.rjust(5) + " + ", "$pg-ok"), (text if wide else squeezed(text), "$pg-ok on $pg-add")) for text in each.after]
+                rows.append(
+                    line((number.rjust(5) + " - ", "$pg-err"), (each.before if wide else squeezed(each.before), "$pg-err on $pg-sub"))
+                )
+            rows += [
+                line((number.rjust(5) + " + ", "$pg-ok"), (text if wide else squeezed(text), "$pg-ok on $pg-add")) for text in each.after
+            ]
             if each.action == "comment-out":
                 rows.append(line(("      + ", "$pg-ok"), (f"# {each.before}", "$pg-ok on $pg-add")))
         if self.plan.locked_out:
@@ -240,7 +248,11 @@ class PreviewStep(Step):
         assert self.plan is not None
         rows: list[Content] = []
         if self.plan.sql:
-            rows += [line(("SQL that apply runs", "bold $pg-bright")), *[line(f"  {statement};") for statement in self.plan.sql], Content("")]
+            rows += [
+                line(("SQL that apply runs", "bold $pg-bright")),
+                *[line(f"  {statement};") for statement in self.plan.sql],
+                Content(""),
+            ]
         if self.plan.openssl:
             rows.append(line(("The same certificates by hand, in an empty directory", "bold $pg-bright")))
             rows += [part for command in self.plan.openssl for part in folded(line(f"  {command}"), width)]
@@ -258,8 +270,7 @@ class PreviewStep(Step):
             mark, style = marks[finding.severity]
             for number, row in enumerate(wrap(finding.message, width - 2)):
                 rows.append(line((f"{mark if number == 0 else ' '} ", style), row))
-            for row in wrap(finding.hint or "", width - 4):
-                rows.append(line(("    " + row, "$pg-muted")))
+            rows += [line(("    " + row, "$pg-muted")) for row in wrap(finding.hint or "", width - 4)]
         for text in self.plan.goes_live_too:
             for number, row in enumerate(wrap(text, width - 4)):
                 rows.append(line(("  ~ " if number == 0 else "    ", "$pg-warn"), row))
@@ -279,7 +290,9 @@ class PreviewStep(Step):
             words = f"! {len(plan.locked_out)} known client(s) are refused at their next login"
         required = plan.answers.clients.encryption == "required"
         get = "a verified server" + ("; plaintext refused" if required else "; plaintext still let in")
-        return Meaning("What happens", get, words, "u on the last screen, or pgssl-wizard rollback, any time", ("You get", "It costs", "Undo"))
+        return Meaning(
+            "What happens", get, words, "u on the last screen, or pgssl-wizard rollback, any time", ("You get", "It costs", "Undo")
+        )
 
     def in_words(self) -> str:
         return f"{len(self.plan.changes)} files" if self.plan else ""

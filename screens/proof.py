@@ -47,7 +47,10 @@ class ProofStep(Step):
         if change is None or change.id is None:
             return line(("Nothing had to be done", "bold $pg-bright"))
         if not change.proved:
-            words = {"next-start": "Written; it counts from the server's next start", "restart-needed": "Written; the server needs a restart"}
+            words = {
+                "next-start": "Written; it counts from the server's next start",
+                "restart-needed": "Written; the server needs a restart",
+            }
             return line((words.get(change.effective, "Written, and not proved"), "bold $pg-warn"))
         plain = any(each.sslmode == "disable" and each.outcome == "accept" for each in self._attempts())
         text = "Proven: clients can verify this server" if plain else "Proven: clients verify this server; plaintext is refused"
@@ -64,7 +67,9 @@ class ProofStep(Step):
             return line(("undone", "bold"))
         change = self.change
         on = change is not None and change.proved
-        return line(("✓ TLS on" if on else "written", "bold"), (f" · applied {change.made:%H:%M}Z" if change and change.made else "", "$pg-bar-dim"))
+        return line(
+            ("✓ TLS on" if on else "written", "bold"), (f" · applied {change.made:%H:%M}Z" if change and change.made else "", "$pg-bar-dim")
+        )
 
     def _attempts(self) -> list[Attempt]:
         change = self.change
@@ -97,17 +102,32 @@ class ProofStep(Step):
         table = self._table()
         if table:
             rows += [*table, Content("")]
-            legend = [line(("✓", "$pg-ok"), (" as it should be", "$pg-muted")), line(("·", "$pg-fg"), (" encrypted, but the name goes unchecked", "$pg-muted"))]
+            legend = [
+                line(("✓", "$pg-ok"), (" as it should be", "$pg-muted")),
+                line(("·", "$pg-fg"), (" encrypted, but the name goes unchecked", "$pg-muted")),
+            ]
             rows += legend if width < 62 else [line(legend[0], "    ", legend[1])]
         for each in self._attempts():
             if not each.as_expected:
-                rows += [line(("✗ ", "$pg-err"), text) for text in wrap(f"{each.host} {each.sslmode}: expected {each.expected}, met {each.outcome}. {each.message or ''}", width - 2)]
-        names = [each for each in self._attempts() if each.sslmode == "verify-full" and each.root == "right" and each.outcome == "accept" and each.certificate == "none"]
+                rows += [
+                    line(("✗ ", "$pg-err"), text)
+                    for text in wrap(
+                        f"{each.host} {each.sslmode}: expected {each.expected}, met {each.outcome}. {each.message or ''}", width - 2
+                    )
+                ]
+        names = [
+            each
+            for each in self._attempts()
+            if each.sslmode == "verify-full" and each.root == "right" and each.outcome == "accept" and each.certificate == "none"
+        ]
         if names:
             hosts = ", ".join(dict.fromkeys(each.host for each in names))
             rows += [line((text, "$pg-muted")) for text in wrap(f"verify-full by {hosts}", width)]
         for finding in change.findings:
-            rows += [line(("! " if number == 0 and finding.severity != "info" else "  ", "$pg-warn"), text) for number, text in enumerate(wrap(finding.message, width - 2))]
+            rows += [
+                line(("! " if number == 0 and finding.severity != "info" else "  ", "$pg-warn"), text)
+                for number, text in enumerate(wrap(finding.message, width - 2))
+            ]
         if not self.has_class("-pane"):
             rows += [Content(""), *self._handed_over(width)]
         return rows
@@ -119,7 +139,9 @@ class ProofStep(Step):
         first = attempts[0].host
         cells = {(each.sslmode, each.root): each for each in attempts if each.host == first}
         width = 14
-        rows = [line((fit("sslmode", 14), "$pg-muted"), *[(fit(text, width), "$pg-muted") for text in ("no root", "right root", "wrong root")])]
+        rows = [
+            line((fit("sslmode", 14), "$pg-muted"), *[(fit(text, width), "$pg-muted") for text in ("no root", "right root", "wrong root")])
+        ]
         if self.has_class("-tall"):
             rows.append(line(("─" * (14 + 3 * width - 4), "$pg-line")))
         for mode in MODES:
@@ -194,8 +216,20 @@ class ProofStep(Step):
 
     def meaning(self) -> Meaning:
         if self.undone:
-            return Meaning("Afterwards", "the server as it was before, proved again", "the CA's directory is yours; delete it if you like", "", ("You have", "Mind", ""))
-        return Meaning("Afterwards", "the evidence above, and pgssl-wizard verify at any time", "existing plaintext sessions live on until they end", "u, or pgssl-wizard rollback", ("You have", "Mind", "Undo"))
+            return Meaning(
+                "Afterwards",
+                "the server as it was before, proved again",
+                "the CA's directory is yours; delete it if you like",
+                "",
+                ("You have", "Mind", ""),
+            )
+        return Meaning(
+            "Afterwards",
+            "the evidence above, and pgssl-wizard verify at any time",
+            "existing plaintext sessions live on until they end",
+            "u, or pgssl-wizard rollback",
+            ("You have", "Mind", "Undo"),
+        )
 
     def _pane(self, meaning: Meaning) -> Content:
         rows: list[Content | str] = [line(("Hand over", "bold $pg-bright")), ""]
@@ -239,7 +273,12 @@ class ProofStep(Step):
         from pgssl_wizard.screens.question import Question  # noqa: PLC0415
 
         self.app.push_screen(
-            Question("Undo this change?", "Files, modes and owners go back to what they were, and the server reloads. Your CA's directory stays.", "y", "undo"),
+            Question(
+                "Undo this change?",
+                "Files, modes and owners go back to what they were, and the server reloads. Your CA's directory stays.",
+                "y",
+                "undo",
+            ),
             self._undo_if,
         )
 
@@ -247,7 +286,9 @@ class ProofStep(Step):
         if answer:
             self.busy = True
             self.complain("")
-            self.run_worker(lambda: self.app.journey.undo(lambda _: None), thread=True, exit_on_error=False, name="undo", description="undo")
+            self.run_worker(
+                lambda: self.app.journey.undo(lambda _: None), thread=True, exit_on_error=False, name="undo", description="undo"
+            )
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.worker.name != "undo" or event.state not in {WorkerState.SUCCESS, WorkerState.ERROR}:

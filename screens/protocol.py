@@ -50,7 +50,13 @@ class ProtocolStep(FormStep):
         yield Choice("Lowest version", versions, self.value_of("protocol.minimum"), id="minimum")
         yield Choice("Highest version", [("", "any"), *versions[1:]], self.value_of("protocol.maximum"), id="maximum")
         yield TextField("Ciphers of TLS 1.2", self.value_of("protocol.ciphers"), id="ciphers", placeholder="as it is")
-        yield TextField("Suites of TLS 1.3", self.value_of("protocol.tls13_ciphers"), id="tls13", placeholder="as it is", classes="" if major >= 18 else "-never")
+        yield TextField(
+            "Suites of TLS 1.3",
+            self.value_of("protocol.tls13_ciphers"),
+            id="tls13",
+            placeholder="as it is",
+            classes="" if major >= 18 else "-never",
+        )
         yield TextField("Groups" if major >= 18 else "Curve", self.value_of("protocol.groups"), id="groups", placeholder="as it is")
         prefers = [("True", "the server"), ("False", "the client")]
         yield Choice("Who chooses", prefers, self.value_of("protocol.prefer_server_ciphers"), id="prefer")
@@ -124,9 +130,7 @@ class ProtocolStep(FormStep):
 
     def meaning(self) -> Meaning:
         words = WORDS[self.query_one(Options).current.value]
-        return Meaning(
-            words.label, words.get, words.cost, words.clients
-        )
+        return Meaning(words.label, words.get, words.cost, words.clients)
 
     def in_words(self) -> str:
         return WORDS[self.query_one(Options).current.value].versions

@@ -37,7 +37,9 @@ class Receipt(ModalScreen[None]):
         with Vertical(id="sheet"):
             yield Static(line(("Your answers", "bold $pg-bright")), markup=False)
             yield Static(id="answers", markup=False)
-            yield Static(line(("Enter", "bold $pg-key"), " go back there   ", ("Esc", "bold $pg-key"), " close"), classes="keys", markup=False)
+            yield Static(
+                line(("Enter", "bold $pg-key"), " go back there   ", ("Esc", "bold $pg-key"), " close"), classes="keys", markup=False
+            )
 
     def on_mount(self) -> None:
         self._draw()

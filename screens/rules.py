@@ -101,7 +101,12 @@ class RuleTable(Static, can_focus=True):
         self.update(as_ascii(content) if getattr(self.app, "ascii", False) else content)
 
     def _row(self, change: RuleChange, on: bool, columns: list[int], method_width: int, after_width: int, who_width: int) -> Content:
-        sign, sign_style = {"keep": (" ", "$pg-muted"), "change": ("~", "$pg-warn"), "add": ("+", "$pg-ok"), "comment-out": ("-", "$pg-err")}[change.action]
+        sign, sign_style = {
+            "keep": (" ", "$pg-muted"),
+            "change": ("~", "$pg-warn"),
+            "add": ("+", "$pg-ok"),
+            "comment-out": ("-", "$pg-err"),
+        }[change.action]
         kind, database, user, address, method = change.fields
         number = "end" if change.action == "add" else str(change.line)
         method = method.replace("scram-sha-256", "scram")
@@ -181,7 +186,9 @@ class RulesStep(Step):
 
     def _plan_anew(self) -> None:
         self.ready = False
-        self.run_worker(self.app.journey.make_plan, thread=True, exclusive=True, exit_on_error=False, name="plan", description="make the plan")
+        self.run_worker(
+            self.app.journey.make_plan, thread=True, exclusive=True, exit_on_error=False, name="plan", description="make the plan"
+        )
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.worker.name != "plan" or event.state not in {WorkerState.SUCCESS, WorkerState.ERROR}:
@@ -198,9 +205,8 @@ class RulesStep(Step):
             assert self._plan is not None
             self.query_one(RuleTable).set_changes(list(self._plan.rules))
         self.redraw()
-        if event.state == WorkerState.SUCCESS:
-            if self.open:
-                self.app.release_enter(self.accept)
+        if event.state == WorkerState.SUCCESS and self.open:
+            self.app.release_enter(self.accept)
 
     def title_line(self) -> Content:
         if self._plan is None:
@@ -234,7 +240,11 @@ class RulesStep(Step):
         if change.action == "add":
             return Meaning("The last line", "plaintext is refused in clear words, not by “no entry”", "nothing", "TLS")
         head = f"Line {change.line}: {change.note}" if change.note else f"Line {change.line}"
-        plain = f"! {change.plain_sessions} plaintext session(s) come in here now" if change.plain_sessions else "nothing: nobody is in plaintext here now"
+        plain = (
+            f"! {change.plain_sessions} plaintext session(s) come in here now"
+            if change.plain_sessions
+            else "nothing: nobody is in plaintext here now"
+        )
         if change.action == "keep":
             return Meaning(head, "this rule as it is, byte for byte", "nothing", "nothing new")
         if change.action == "comment-out":
@@ -246,7 +256,13 @@ class RulesStep(Step):
         if self.query_one(Options).current.value == "required":
             cost = f"! {plain} plaintext session(s) must log in with TLS next time" if plain else "clients that cannot do TLS are refused"
             return Meaning("TLS only", "nobody logs in over TCP without TLS", cost, "sslmode=prefer (libpq's default) or stronger")
-        return Meaning("TLS or plaintext", "nobody is refused; whoever asks gets TLS", "! whoever does not ask talks in the clear", "nothing new", configuration=())
+        return Meaning(
+            "TLS or plaintext",
+            "nobody is refused; whoever asks gets TLS",
+            "! whoever does not ask talks in the clear",
+            "nothing new",
+            configuration=(),
+        )
 
     def commit(self) -> str | None:
         if self._plan is None:

@@ -20,10 +20,26 @@ _OPTIONS = (
 )
 
 _WORDS = {
-    "new-ca": ("clients that verify every server you ever sign, with one file", "one secret, root.key, to keep in a safe", "root.crt, once; renewals change nothing for them"),
-    "intermediate": ("a root that can stay offline: the intermediate signs the servers", "two secrets to keep, and one more file in the chain", "root.crt, once; the server sends the intermediate"),
-    "self-signed": ("encryption, and clients can pin this one certificate", "! a new file to every client at each renewal", "server.crt itself as their root; client certificates are out"),
-    "request": ("a certificate that your company's clients trust already", "a wait for whoever signs", "the company's root, which they may have"),
+    "new-ca": (
+        "clients that verify every server you ever sign, with one file",
+        "one secret, root.key, to keep in a safe",
+        "root.crt, once; renewals change nothing for them",
+    ),
+    "intermediate": (
+        "a root that can stay offline: the intermediate signs the servers",
+        "two secrets to keep, and one more file in the chain",
+        "root.crt, once; the server sends the intermediate",
+    ),
+    "self-signed": (
+        "encryption, and clients can pin this one certificate",
+        "! a new file to every client at each renewal",
+        "server.crt itself as their root; client certificates are out",
+    ),
+    "request": (
+        "a certificate that your company's clients trust already",
+        "a wait for whoever signs",
+        "the company's root, which they may have",
+    ),
     "import": ("the files that you have, checked and put in order", "whatever their issuer asks at renewal", "their issuer's root"),
     "existing-ca": ("certificates from a CA that was made elsewhere", "its key has to be at hand", "its root, which they may have"),
 }
@@ -54,7 +70,11 @@ class SourceStep(Step):
         drawing = self.query_one("#drawing", Static)
         drawing.set_class(bool(option.unavailable), "-gone")
         source = "self-signed" if option.value == "self-signed" else "new-ca"
-        content = chain.draw(chain.boxes_of(answers, source, option.value == "intermediate"), self.body_width(), self.has_class("-pane") and self.has_class("-tall"))
+        content = chain.draw(
+            chain.boxes_of(answers, source, option.value == "intermediate"),
+            self.body_width(),
+            self.has_class("-pane") and self.has_class("-tall"),
+        )
         drawing.update(as_ascii(content) if self.app.ascii else content)
 
     def commit(self) -> str | None:

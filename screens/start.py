@@ -77,7 +77,9 @@ class StartScreen(Step):
     def sentence(self) -> str:
         found = self.app.found
         if found is None:
-            return "Making a practice cluster…" if self.app.options.practice else "Looking for clusters. Nothing is written until you apply."
+            return (
+                "Making a practice cluster…" if self.app.options.practice else "Looking for clusters. Nothing is written until you apply."
+            )
         count = {0: "No cluster found", 1: "One cluster found"}.get(len(found), f"{len(found)} clusters found")
         return f"{count}. Nothing is written until you apply."
 
@@ -94,7 +96,9 @@ class StartScreen(Step):
             sign = ("● ", "$pg-primary") if each.running else ("○ ", "$pg-muted")
             mark = ("! ", "bold $pg-warn") if each.worrying or each.problem else "  "
             style = "$pg-warn" if each.worrying or each.problem else "$pg-muted"
-            rows.append(line(sign, label, (fit(each.version, 5), "$pg-muted"), (fit(state, 9), "$pg-muted"), mark, (fit(tls, width - 40), style)))
+            rows.append(
+                line(sign, label, (fit(each.version, 5), "$pg-muted"), (fit(state, 9), "$pg-muted"), mark, (fit(tls, width - 40), style))
+            )
         if not found:
             rows.append(line(("  none; the next step takes a path", "$pg-muted")))
         content = lines(rows)
@@ -117,7 +121,13 @@ class StartScreen(Step):
         today = found[0].tls if found else ""
         narrow = not self.has_class("-pane")
         if option.unavailable:
-            return lines([line((option.label, "bold $pg-bright")), line(("Not there yet.", "$pg-warn")), line((f"It will {option.description}." if option.value == "migrate" else option.description + ".", "$pg-muted"))])
+            return lines(
+                [
+                    line((option.label, "bold $pg-bright")),
+                    line(("Not there yet.", "$pg-warn")),
+                    line((f"It will {option.description}." if option.value == "migrate" else option.description + ".", "$pg-muted")),
+                ]
+            )
         if narrow:
             width = max(20, self.query_one("#strip").size.width)
             head = f"Set up TLS on {target}" if found else "Set up TLS"
@@ -126,7 +136,15 @@ class StartScreen(Step):
             now = "encrypted, but to whom?" if encrypted else "anybody on the way reads it"
             arrow = max(8, min(26, width - 17 - len(name) - 2 - 27))
             before = line(("today   ", "$pg-muted"), "client ", ("╌" * arrow + "▶", "$pg-warn"), f" {name}  ", (now, "$pg-muted"))
-            after = line(("after   ", "$pg-muted"), "client ", ("═" * ((arrow - 10) // 2), "$pg-ok"), (" verified ", "$pg-ok"), ("═" * (arrow - 10 - (arrow - 10) // 2) + "▶", "$pg-ok"), f" {name}  ", ("root.crt says who it is", "$pg-muted"))
+            after = line(
+                ("after   ", "$pg-muted"),
+                "client ",
+                ("═" * ((arrow - 10) // 2), "$pg-ok"),
+                (" verified ", "$pg-ok"),
+                ("═" * (arrow - 10 - (arrow - 10) // 2) + "▶", "$pg-ok"),
+                f" {name}  ",
+                ("root.crt says who it is", "$pg-muted"),
+            )
             return lines([
                 line((head, "bold $pg-bright"), (" " + "─" * max(0, width - len(head) - 1), "$pg-line")),
                 before, after,

@@ -19,7 +19,6 @@ from pgssl_wizard.findings import Finding
 from pgssl_wizard.screens.steps import STEPS, position
 from pgssl_wizard.screens.text import Piece, as_ascii, fit, line, lines, wrap
 
-
 #: Below this nothing useful can be shown; 80x24 is what the screens are made for.
 SMALLEST = (60, 18)
 
@@ -73,7 +72,11 @@ class Step(Screen[None]):
     # The frame ------------------------------------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
-        yield Static("This terminal is too small.\nThe wizard needs 80x24.\nMake it larger, or press\nCtrl+Q and use the commands:\npgssl-wizard --help", id="toosmall", markup=False)
+        yield Static(
+            "This terminal is too small.\nThe wizard needs 80x24.\nMake it larger, or press\nCtrl+Q and use the commands:\npgssl-wizard --help",
+            id="toosmall",
+            markup=False,
+        )
         yield Static(id="header", markup=False)
         yield Static(id="dots", markup=False)
         with Horizontal(id="frame"):
@@ -165,7 +168,9 @@ class Step(Screen[None]):
             mark, style = marks[finding.severity]
             text = finding.message + (f" {finding.hint}" if finding.hint else "")
             for number, row in enumerate(wrap(text, width - 2)):
-                rows.append(line((f"{mark if number == 0 else ' '} ", style), (row, "$pg-fg" if finding.severity != "info" else "$pg-muted")))
+                rows.append(
+                    line((f"{mark if number == 0 else ' '} ", style), (row, "$pg-fg" if finding.severity != "info" else "$pg-muted"))
+                )
         return rows
 
     def body_width(self) -> int:

@@ -36,10 +36,8 @@ _ASCII = str.maketrans(
         "◀": "<",
         "…": ".",
         "·": "-",
-        "–": "-",
         "“": '"',
         "”": '"',
-        "×": "x",
         "→": ">",
     }
 )
@@ -59,7 +57,7 @@ def lines(rows: Iterable[Content | str]) -> Content:
 
 def as_ascii(content: Content) -> Content:
     """Return the same text in ASCII, spans kept."""
-    return Content(content.plain.translate(_ASCII), content.spans)
+    return Content(content.plain.translate(_ASCII), list(content.spans))
 
 
 def fit(text: str, width: int) -> str:

@@ -1,0 +1,1 @@
+"""Who gets in, and how the rules that decide it change."""

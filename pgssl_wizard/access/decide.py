@@ -169,14 +169,11 @@ def _end(rule: Rule, attempt: Attempt, major: int, ssl_ca: bool) -> Decision:
             return Decision("reject", rule, rule.method, "no valid client certificate", "connection requires a valid client certificate")
     if rule.method == "reject":
         return Decision("reject", rule, "reject", "the rule rejects", _refusal("pg_hba.conf rejects connection for", attempt, major))
-    if wanted == "verify-full" and attempt.certificate and rule.option("map") is None and rule.option("clientname") != "DN":
-        if attempt.certificate.cn != attempt.user:
-            messages = {
-                "cert": "certificate authentication failed",
-                "trust": '"trust" authentication failed',
-            }
-            said = messages.get(rule.method, "password authentication failed")
-            return Decision("reject", rule, rule.method, "the certificate names another role", f'{said} for user "{attempt.user}"')
+    compared = wanted == "verify-full" and rule.option("map") is None and rule.option("clientname") != "DN"
+    if compared and attempt.certificate and attempt.certificate.cn != attempt.user:
+        messages = {"cert": "certificate authentication failed", "trust": '"trust" authentication failed'}
+        said = messages.get(rule.method, "password authentication failed")
+        return Decision("reject", rule, rule.method, "the certificate names another role", f'{said} for user "{attempt.user}"')
     return Decision("accept", rule, rule.method, f"the rule's method is {rule.method}")
 
 
@@ -190,8 +187,10 @@ def _refusal(opening: str, attempt: Attempt, major: int) -> str:
         state = "SSL encryption" if attempt.tls else "no encryption"
     host = attempt.address if attempt.address is not None else "[local]"
     if attempt.replication:
-        opening = opening.replace(" for", " for replication connection from") if opening.startswith("no ") else (
-            "pg_hba.conf rejects replication connection for"
+        opening = (
+            opening.replace(" for", " for replication connection from")
+            if opening.startswith("no ")
+            else ("pg_hba.conf rejects replication connection for")
         )
         return f'{opening} host "{host}", user "{attempt.user}", {state}'
     return f'{opening} host "{host}", user "{attempt.user}", database "{attempt.database}", {state}'

@@ -1,0 +1,1 @@
+"""Keys and certificates: profiles, making, reading, and the same by hand."""

@@ -42,4 +42,9 @@ def life(days: int) -> str:
     return f"{days} days" if days != 1 else "1 day"
 
 
-_KIND = {"root": "root CA", "intermediate": "intermediate CA", "server": "server certificate", "self-signed": "self-signed server certificate"}
+_KIND = {
+    "root": "root CA",
+    "intermediate": "intermediate CA",
+    "server": "server certificate",
+    "self-signed": "self-signed server certificate",
+}

@@ -82,9 +82,7 @@ def make(profile: Profile, key: PrivateKey, issuer: Issued | None, now: datetime
     )
     signer = issuer.key if issuer else key
     own_identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    issuer_identifier = (
-        issuer.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value if issuer else own_identifier
-    )
+    issuer_identifier = issuer.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value if issuer else own_identifier
     if profile.kind in {"root", "intermediate"}:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=profile.path_length), critical=True).add_extension(
             _usage(certificate_sign=True), critical=True
@@ -116,7 +114,7 @@ def alternative_names(names: tuple[Name, ...]) -> list[x509.GeneralName]:
     return entries
 
 
-def digest_for(key: PrivateKey) -> hashes.HashAlgorithm:
+def digest_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
     """Return the digest that the signing key calls for: SHA-384 with P-384, else SHA-256."""
     return hashes.SHA384() if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.key_size == 384 else hashes.SHA256()
 

@@ -39,7 +39,7 @@ def commands(profiles: Sequence[Profile], files: Mapping[Profile, tuple[str, str
             lines.append(f"{sign} -signkey {shlex.quote(key)} -out {shlex.quote(single)}")
         else:
             ca, ca_key = by_name[profile.issuer]
-            serial = f"-set_serial 0x$(openssl rand -hex 16 | sed 's/^./4/')"
+            serial = "-set_serial 0x$(openssl rand -hex 16 | sed 's/^./4/')"
             lines.append(f"{sign} -CA {shlex.quote(ca)} -CAkey {shlex.quote(ca_key)} {serial} -out {shlex.quote(single)}")
     for target, parts in chains.items():
         if len(parts) > 1:

@@ -22,7 +22,7 @@ _LAST_WORDS = 0.3
 _PAUSE = 0.02
 
 
-class NotProved(Exception):  # noqa: N818 - it says what happened
+class NotProved(Exception):
     """The running server does not do what the change promised.
 
     Args:

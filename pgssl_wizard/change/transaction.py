@@ -29,7 +29,7 @@ _PHASES = {"ca": 0, "tls": 1, "rules": 2}
 _CA_ORDER = {"root-key": 0, "intermediate-key": 1, "intermediate-certificate": 2, "root-certificate": 3}
 
 
-class ChangedMeanwhile(Exception):  # noqa: N818 - it says what happened
+class ChangedMeanwhile(Exception):
     """Somebody else wrote to a file between our reading it and our writing it."""
 
 

@@ -48,7 +48,12 @@ class Call:
 
     def document(self, code: ExitCode, findings: Sequence[Finding], content: Mapping[str, Any]) -> int:
         """Print the one JSON document and return the exit code."""
-        document = {"command": self.command, "ok": code == ExitCode.DONE, **content, "findings": [finding.to_json() for finding in findings]}
+        document = {
+            "command": self.command,
+            "ok": code == ExitCode.DONE,
+            **content,
+            "findings": [finding.to_json() for finding in findings],
+        }
         print(json.dumps(document, indent=2, ensure_ascii=False))
         return code
 
@@ -97,11 +102,16 @@ def _guarded(call: Call, body: Callable[[], int]) -> int:
     except OSError as error:
         where = str(error.filename) if error.filename else None
         return failed(call, WizardError(f"{error.strerror or error}.", where=where, code="system-error"))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last resort: a defect is said in one line, with a traceback only under -v
         if call.verbose:
             traceback.print_exc()
         return failed(
-            call, WizardError(f"This is a defect of pgssl-wizard: {type(error).__name__}: {error}", hint="Run it again with -v and report what it prints.", code="defect")
+            call,
+            WizardError(
+                f"This is a defect of pgssl-wizard: {type(error).__name__}: {error}",
+                hint="Run it again with -v and report what it prints.",
+                code="defect",
+            ),
         )
 
 

@@ -105,7 +105,9 @@ def apply(
 ) -> int:
     """The change: rehearse, write, reload, prove; put everything back if the proof fails."""
     if confirm_within is not None:
-        raise UnusableInput("--confirm-within is not built yet.", hint="apply proves the change and rolls back when the proof fails.", code="not-built-yet")
+        raise UnusableInput(
+            "--confirm-within is not built yet.", hint="apply proves the change and rolls back when the proof fails.", code="not-built-yet"
+        )
     if plan_file is not None and (answers_file or assignments):
         raise UnusableInput("A saved plan has its answers in it; -a and --set do not go with one.", code="usage")
     journey = call.journey

@@ -115,7 +115,12 @@ def change(made: Change, planned: Plan) -> None:
     if made.id is None:
         print("Nothing to do: everything is as the answers say.")
         return
-    words = {"now": "in force", "next-start": "counts from the next start", "restart-needed": "needs a restart", "not-reloaded": "written, not reloaded"}
+    words = {
+        "now": "in force",
+        "next-start": "counts from the next start",
+        "restart-needed": "needs a restart",
+        "not-reloaded": "written, not reloaded",
+    }
     print(f"Change {made.id}: {words[made.effective]}, {'proved' if made.proved else 'not proved'}.")
     if made.proof:
         proof(made.proof)
@@ -159,7 +164,9 @@ def proof(found: Proof) -> None:
     """Print the evidence: what was served, and the table of attempts."""
     if found.served:
         same = {True: "as on disk", False: "NOT the one on disk", None: "files not known"}[found.matches_disk]
-        print(f"Served: {found.served.chain[0].subject if found.served.chain else '?'}, {found.served.protocol}, {found.served.cipher}; {same}")
+        print(
+            f"Served: {found.served.chain[0].subject if found.served.chain else '?'}, {found.served.protocol}, {found.served.cipher}; {same}"
+        )
     for problem in found.problems:
         print(f"  ✗ {problem}")
     if found.attempts:
@@ -178,14 +185,21 @@ def proof_findings(found: Proof) -> list[Finding]:
     """Return what falls short in a proof, as findings."""
     said = [Finding("error", "not-proved", problem) for problem in found.problems]
     if found.matches_disk is False:
-        said.append(Finding("error", "served-differs", "The server serves another certificate than the one on disk.", "Reload, and read the server's log."))
-    for each in found.attempts:
-        if not each.as_expected:
-            said.append(
-                Finding(
-                    "error",
-                    "unexpected-outcome",
-                    f"{each.host}, sslmode={each.sslmode}, {each.root} root: expected {each.expected}, met {each.outcome}. {each.message or ''}".strip(),
-                )
+        said.append(
+            Finding(
+                "error",
+                "served-differs",
+                "The server serves another certificate than the one on disk.",
+                "Reload, and read the server's log.",
             )
+        )
+    said += [
+        Finding(
+            "error",
+            "unexpected-outcome",
+            f"{each.host}, sslmode={each.sslmode}, {each.root} root: expected {each.expected}, met {each.outcome}. {each.message or ''}".strip(),
+        )
+        for each in found.attempts
+        if not each.as_expected
+    ]
     return said

@@ -1,0 +1,1 @@
+"""What is there: data directories, settings, certificates, rules, names."""

@@ -10,7 +10,9 @@ from pgssl_wizard.cluster.facts import CertificateFact, FileFact
 from pgssl_wizard.cluster.reading import fact_of
 
 
-def certificates_at(certificate: Path | None, key: Path | None, client_ca: Path | None) -> tuple[tuple[CertificateFact, ...], Mapping[Path, FileFact]]:
+def certificates_at(
+    certificate: Path | None, key: Path | None, client_ca: Path | None
+) -> tuple[tuple[CertificateFact, ...], Mapping[Path, FileFact]]:
     """Return what the three files hold, and facts about the files; the key is read only to compare it and let go."""
     # `cryptography` takes 80 ms to import; a cluster without certificates does not pay for it.
     files: dict[Path, FileFact] = {}

@@ -61,7 +61,9 @@ def find(extra: tuple[Path, ...] = ()) -> list[FoundCluster]:
     # A configuration directory and the data directory that it names are one cluster.
     found = list({each.data_directory: each for each in map(describe, candidates)}.values())
     first = set(named)
-    return sorted(found, key=lambda each: (each.data_directory not in first, not each.running, -_number(each.version), str(each.data_directory)))
+    return sorted(
+        found, key=lambda each: (each.data_directory not in first, not each.running, -_number(each.version), str(each.data_directory))
+    )
 
 
 def describe(path: Path) -> FoundCluster:

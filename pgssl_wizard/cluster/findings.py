@@ -56,7 +56,12 @@ def _files(cluster: Cluster, resolution: Resolution) -> Iterator[Finding]:
         if said:
             yield said
     if cluster.managed_by:
-        yield Finding("error", "managed", f"{cluster.managed_by} manages this cluster and would overwrite or fight a change.", f"Change it in {cluster.managed_by}.")
+        yield Finding(
+            "error",
+            "managed",
+            f"{cluster.managed_by} manages this cluster and would overwrite or fight a change.",
+            f"Change it in {cluster.managed_by}.",
+        )
     if cluster.bin_directory is None:
         yield Finding(
             "warning",
@@ -65,11 +70,22 @@ def _files(cluster: Cluster, resolution: Resolution) -> Iterator[Finding]:
             "Name their directory with --pg-bin.",
         )
     if cluster.tls_built_in is False:
-        yield Finding("error", "no-tls-built-in", "This server was built without TLS.", "Install a PostgreSQL built with OpenSSL.", str(cluster.bin_directory))
+        yield Finding(
+            "error",
+            "no-tls-built-in",
+            "This server was built without TLS.",
+            "Install a PostgreSQL built with OpenSSL.",
+            str(cluster.bin_directory),
+        )
     known = {setting.name for setting in tls_settings(cluster.major)}
     for line in resolution.lines:
         name = line.name.lower()
-        if name.startswith("ssl") and name not in known and name not in {"ssl_ecdh_curve", "ssl_renegotiation_limit", "ssl_library"} and "." not in name:
+        if (
+            name.startswith("ssl")
+            and name not in known
+            and name not in {"ssl_ecdh_curve", "ssl_renegotiation_limit", "ssl_library"}
+            and "." not in name
+        ):
             yield Finding(
                 "error",
                 "setting-unknown",
@@ -80,12 +96,20 @@ def _files(cluster: Cluster, resolution: Resolution) -> Iterator[Finding]:
     if not cluster.running:
         for name, setting in cluster.settings.items():
             if name == "ssl" and boolean(setting.value) is None:
-                yield Finding("error", "settings-syntax-error", 'parameter "ssl" requires a Boolean value', "Write on or off.", f"{setting.file}:{setting.line}")
+                yield Finding(
+                    "error",
+                    "settings-syntax-error",
+                    'parameter "ssl" requires a Boolean value',
+                    "Write on or off.",
+                    f"{setting.file}:{setting.line}",
+                )
 
 
 def _server(cluster: Cluster) -> Iterator[Finding]:
     if not cluster.running:
-        yield Finding("info", "server-down", "The server is down: a change counts from its next start, and is tried out only in a rehearsal.")
+        yield Finding(
+            "info", "server-down", "The server is down: a change counts from its next start, and is tried out only in a rehearsal."
+        )
         return
     said = cluster.server
     if said is None:
@@ -97,11 +121,20 @@ def _server(cluster: Cluster) -> Iterator[Finding]:
         )
         return
     if said.in_recovery:
-        yield Finding("warning", "standby", "This is a standby. Each node has files of its own and needs its own run, with all names in every certificate.")
+        yield Finding(
+            "warning",
+            "standby",
+            "This is a standby. Each node has files of its own and needs its own run, with all names in every certificate.",
+        )
     elif said.standbys:
         yield Finding("info", "has-standbys", f"{said.standbys} standby(s) replicate from here; each needs its own run.")
     if not said.superuser:
-        yield Finding("warning", "not-superuser", f"{said.user} is no superuser: pending edits of others cannot be seen.", "Log in as a superuser with --user.")
+        yield Finding(
+            "warning",
+            "not-superuser",
+            f"{said.user} is no superuser: pending edits of others cannot be seen.",
+            "Log in as a superuser with --user.",
+        )
     if said.pending:
         yield Finding(
             "warning",
@@ -144,7 +177,13 @@ def _reach(cluster: Cluster) -> Iterator[Finding]:
     listen = cluster.value("listen_addresses")
     entries = {entry.strip() for entry in listen.split(",") if entry.strip()}
     if not entries:
-        yield Finding("warning", "no-tcp", "listen_addresses is empty: the server has no TCP port, and TLS exists only over TCP.", "Set listen_addresses and restart.", topic="names")
+        yield Finding(
+            "warning",
+            "no-tcp",
+            "listen_addresses is empty: the server has no TCP port, and TLS exists only over TCP.",
+            "Set listen_addresses and restart.",
+            topic="names",
+        )
     elif entries <= {"localhost", "127.0.0.1", "::1"}:
         yield Finding(
             "info",
@@ -169,14 +208,27 @@ def _settings(cluster: Cluster, resolution: Resolution) -> Iterator[Finding]:
             )
         elif setting.source == "auto.conf":
             yield Finding(
-                "warning", "auto-conf-override", f"ALTER SYSTEM set {name}, which overrides postgresql.conf.", "It is reset where it stands in the way.", f"{setting.file}:{setting.line}"
+                "warning",
+                "auto-conf-override",
+                f"ALTER SYSTEM set {name}, which overrides postgresql.conf.",
+                "It is reset where it stands in the way.",
+                f"{setting.file}:{setting.line}",
             )
         elif setting.overridden and len({line.file for line in resolution.setters(name)}) > 1:
             yield Finding(
-                "info", "setting-overridden", f"{name} is set in {setting.overridden[-1]} too; the later line counts.", None, f"{setting.file}:{setting.line}"
+                "info",
+                "setting-overridden",
+                f"{name} is set in {setting.overridden[-1]} too; the later line counts.",
+                None,
+                f"{setting.file}:{setting.line}",
             )
         if setting.in_force is not None and name == "ssl" and setting.in_force != setting.value and cluster.running:
-            yield Finding("warning", "ssl-not-in-force", f"ssl is {setting.value} in the files and {setting.in_force} in the running server.", "A reload has not happened, or failed.")
+            yield Finding(
+                "warning",
+                "ssl-not-in-force",
+                f"ssl is {setting.value} in the files and {setting.in_force} in the running server.",
+                "A reload has not happened, or failed.",
+            )
 
 
 def _certificate(cluster: Cluster) -> Iterator[Finding]:
@@ -186,26 +238,79 @@ def _certificate(cluster: Cluster) -> Iterator[Finding]:
     leaf = next((certificate for certificate in cluster.certificates if certificate.role == "server"), None)
     where = str(cluster.path_of("ssl_cert_file"))
     if leaf is None:
-        yield Finding("warning", "no-certificate", "ssl is on, but its certificate cannot be read.", "The next restart may fail.", where, "certificate")
+        yield Finding(
+            "warning",
+            "no-certificate",
+            "ssl is on, but its certificate cannot be read.",
+            "The next restart may fail.",
+            where,
+            "certificate",
+        )
         return
     now = datetime.now(UTC)
     if is_snakeoil(leaf):
-        yield Finding("warning", "snakeoil", "TLS is on with the snakeoil certificate of this machine: encrypted, but nobody can verify it.", None, where, "certificate")
+        yield Finding(
+            "warning",
+            "snakeoil",
+            "TLS is on with the snakeoil certificate of this machine: encrypted, but nobody can verify it.",
+            None,
+            where,
+            "certificate",
+        )
     elif leaf.self_signed:
-        yield Finding("info", "self-signed", "The certificate is self-signed: a client can verify it only with a copy of it.", None, where, "certificate")
+        yield Finding(
+            "info",
+            "self-signed",
+            "The certificate is self-signed: a client can verify it only with a copy of it.",
+            None,
+            where,
+            "certificate",
+        )
     if leaf.not_after <= now:
-        yield Finding("warning", "certificate-expired", f"The certificate expired on {leaf.not_after:%Y-%m-%d}; verifying clients refuse it.", None, where, "certificate")
+        yield Finding(
+            "warning",
+            "certificate-expired",
+            f"The certificate expired on {leaf.not_after:%Y-%m-%d}; verifying clients refuse it.",
+            None,
+            where,
+            "certificate",
+        )
     elif leaf.not_after - now < _SOON:
-        yield Finding("warning", "certificate-expiring", f"The certificate expires on {leaf.not_after:%Y-%m-%d}.", None, where, "certificate")
+        yield Finding(
+            "warning", "certificate-expiring", f"The certificate expires on {leaf.not_after:%Y-%m-%d}.", None, where, "certificate"
+        )
     if not leaf.names:
-        yield Finding("warning", "no-san", "The certificate has no subject alternative names: many clients refuse it.", None, where, "certificate")
+        yield Finding(
+            "warning", "no-san", "The certificate has no subject alternative names: many clients refuse it.", None, where, "certificate"
+        )
     if leaf.key_matches is False:
-        yield Finding("warning", "key-mismatch", "The key does not belong to the certificate: the next restart would fail.", None, str(cluster.path_of("ssl_key_file")), "key")
+        yield Finding(
+            "warning",
+            "key-mismatch",
+            "The key does not belong to the certificate: the next restart would fail.",
+            None,
+            str(cluster.path_of("ssl_key_file")),
+            "key",
+        )
     if cluster.served_sha256 and cluster.served_sha256 != leaf.sha256:
-        yield Finding("warning", "served-differs", "The server serves another certificate than the one on disk: a reload failed, or has not happened.", None, where, "certificate")
+        yield Finding(
+            "warning",
+            "served-differs",
+            "The server serves another certificate than the one on disk: a reload failed, or has not happened.",
+            None,
+            where,
+            "certificate",
+        )
     key = cluster.path_of("ssl_key_file")
     if key and cluster.data_directory in key.parents:
-        yield Finding("info", "key-in-data-directory", "The key lies in the data directory, so every base backup gets a copy of it.", None, str(key), "files")
+        yield Finding(
+            "info",
+            "key-in-data-directory",
+            "The key lies in the data directory, so every base backup gets a copy of it.",
+            None,
+            str(key),
+            "files",
+        )
 
 
 def _rules(cluster: Cluster) -> Iterator[Finding]:
@@ -226,6 +331,15 @@ def _rules(cluster: Cluster) -> Iterator[Finding]:
             what = "md5 is a broken hash, deprecated since 18" if rule.method == "md5" else "password sends it as it is"
             yield Finding("info", f"{rule.method}-method", f"Line {rule.line}: {what}; scram-sha-256 is better.", None, where, "rules")
         if rule.type == "hostssl" and cluster.value("ssl") != "on":
-            yield Finding("info", "hostssl-without-tls", f"Line {rule.line} is hostssl while TLS is off: it matches nobody.", None, where, "rules")
+            yield Finding(
+                "info", "hostssl-without-tls", f"Line {rule.line} is hostssl while TLS is off: it matches nobody.", None, where, "rules"
+            )
         if (rule.option("clientcert") or rule.method == "cert") and not cluster.value("ssl_ca_file"):
-            yield Finding("warning", "clientcert-without-ca", f"Line {rule.line} asks for client certificates, and ssl_ca_file is not set: it refuses everybody.", None, where, "clients")
+            yield Finding(
+                "warning",
+                "clientcert-without-ca",
+                f"Line {rule.line} asks for client certificates, and ssl_ca_file is not set: it refuses everybody.",
+                None,
+                where,
+                "clients",
+            )

@@ -68,12 +68,14 @@ def inspect(data_directory: Path, *, pg_bin: Path | None = None, user: str | Non
     for path in (place.config_file, hba_file):
         _must_be_readable(recorder.files.get(path) or fact_of(path))
     found_programs = _programs(major, pg_bin, directory)
-    asked = _ask(server, major, hba_file, user, database, status.st_uid)
+    asked = _ask(server, hba_file, user, database, status.st_uid)
     certificate = path_in(directory, resolution, "ssl_cert_file", "server.crt")
     key = path_in(directory, resolution, "ssl_key_file", "server.key")
     settings = settings_of(resolution, major, auto_conf, defaults, asked.in_force or {})
     tls_on = settings["ssl"].value == "on"
-    certificates, _ = certificates_at(certificate if tls_on else None, key if tls_on else None, path_in(directory, resolution, "ssl_ca_file", ""))
+    certificates, _ = certificates_at(
+        certificate if tls_on else None, key if tls_on else None, path_in(directory, resolution, "ssl_ca_file", "")
+    )
     heads = [fact.data or b"" for fact in recorder.files.values()]
     cluster = Cluster(
         data_directory=directory,
@@ -124,7 +126,10 @@ def _must_be_readable(fact: FileFact) -> None:
         raise Refused("This file is missing; the server would not start without it.", where=str(fact.path), code="unreadable-file")
     if fact.problem:
         raise Refused(
-            f"This file cannot be used: {fact.problem}.", where=str(fact.path), hint="Run this as root, or as the user that owns the cluster.", code="unreadable-file"
+            f"This file cannot be used: {fact.problem}.",
+            where=str(fact.path),
+            hint="Run this as root, or as the user that owns the cluster.",
+            code="unreadable-file",
         )
 
 
@@ -137,7 +142,7 @@ def _programs(major: int, pg_bin: Path | None, directory: Path) -> programs.Prog
         return None
 
 
-def _ask(server: Postmaster | None, major: int, hba_file: Path, user: str | None, database: str | None, uid: int) -> _Asked:
+def _ask(server: Postmaster | None, hba_file: Path, user: str | None, database: str | None, uid: int) -> _Asked:
     if server is None:
         return _Asked()
     from pgssl_wizard.server import admin  # noqa: PLC0415 - psycopg only where a server runs
@@ -148,7 +153,7 @@ def _ask(server: Postmaster | None, major: int, hba_file: Path, user: str | None
     sha = served.sha256 if served else None
     try:
         with admin.connect(server, user, database, uid) as session:
-            said, in_force = server_says.ask(session, major, hba_file)
+            said, in_force = server_says.ask(session, hba_file)
     except WizardError as error:
         return _Asked(problem=str(getattr(error, "reason", error.message)), tls_answers=tls, served_sha256=sha)
     return _Asked(said, in_force, None, tls, sha)

@@ -35,20 +35,30 @@ def data_directory_of(path: Path) -> Path:
         UnusableInput: it is neither; says what is missing.
         Refused: it cannot be looked into.
     """
-    path = Path(os.path.abspath(path))
+    path = path.absolute()
     try:
         names = os.listdir(path)
     except FileNotFoundError:
         raise UnusableInput("There is no such directory.", where=str(path), hint=_WHAT_IT_IS, code="not-a-data-directory") from None
     except NotADirectoryError:
-        raise UnusableInput("This is a file; a data directory is wanted.", where=str(path), hint=_WHAT_IT_IS, code="not-a-data-directory") from None
+        raise UnusableInput(
+            "This is a file; a data directory is wanted.", where=str(path), hint=_WHAT_IT_IS, code="not-a-data-directory"
+        ) from None
     except PermissionError:
         raise Refused(
-            "This directory cannot be looked into.", where=str(path), hint="Run this as root, or as the user that owns the cluster.", code="no-permission"
+            "This directory cannot be looked into.",
+            where=str(path),
+            hint="Run this as root, or as the user that owns the cluster.",
+            code="no-permission",
         ) from None
     if "PG_VERSION" in names:
         if "global" not in names:
-            raise UnusableInput("PG_VERSION is there, but no global/: this is part of a data directory.", where=str(path), hint=_WHAT_IT_IS, code="not-a-data-directory")
+            raise UnusableInput(
+                "PG_VERSION is there, but no global/: this is part of a data directory.",
+                where=str(path),
+                hint=_WHAT_IT_IS,
+                code="not-a-data-directory",
+            )
         return path.resolve()
     if "postgresql.conf" in names:
         named = _data_directory_setting(path / "postgresql.conf")
@@ -56,8 +66,12 @@ def data_directory_of(path: Path) -> Path:
             return data_directory_of(named)
     for inner in ("data", "main", "pgdata"):
         if (path / inner / "PG_VERSION").exists():
-            raise UnusableInput(f"This is not a data directory; {path / inner} looks like one.", where=str(path), code="not-a-data-directory")
-    raise UnusableInput("This is not a data directory: there is no PG_VERSION in it.", where=str(path), hint=_WHAT_IT_IS, code="not-a-data-directory")
+            raise UnusableInput(
+                f"This is not a data directory; {path / inner} looks like one.", where=str(path), code="not-a-data-directory"
+            )
+    raise UnusableInput(
+        "This is not a data directory: there is no PG_VERSION in it.", where=str(path), hint=_WHAT_IT_IS, code="not-a-data-directory"
+    )
 
 
 _WHAT_IT_IS = "A data directory holds PG_VERSION, global/ and base/; a running server names its own: SHOW data_directory."

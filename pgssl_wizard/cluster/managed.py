@@ -14,7 +14,9 @@ _HEADERS = (
     (re.compile(rb"overwritten by Patroni", re.IGNORECASE), "Patroni"),
     (re.compile(rb"cloudnative-?pg|cnpg", re.IGNORECASE), "CloudNativePG"),
 )
-_CONFIGURATION_MANAGEMENT = re.compile(rb"(ansible managed|managed by (?:ansible|puppet|chef|salt)|this file is managed by[^\n]*)", re.IGNORECASE)
+_CONFIGURATION_MANAGEMENT = re.compile(
+    rb"(ansible managed|managed by (?:ansible|puppet|chef|salt)|this file is managed by[^\n]*)", re.IGNORECASE
+)
 
 
 def manager_of(data_directory: Path, heads: Iterable[bytes]) -> str | None:

@@ -35,7 +35,7 @@ where s.source = 'configuration file' and s.sourcefile is not null
 """
 
 
-def ask(session: AdminSession, major: int, hba_file: Path) -> tuple[ServerSays, dict[str, str]]:
+def ask(session: AdminSession, hba_file: Path) -> tuple[ServerSays, dict[str, str]]:
     """Return what the server says of itself, and the settings in force by name."""
     basics = session.query(
         "select current_user as me, (select rolsuper from pg_roles where rolname = current_user) as superuser, "

@@ -55,7 +55,8 @@ def _value(known: KnownSetting, winner: SettingLine | None, defaults: Mapping[st
     if winner is None:
         return defaults.get(known.name, known.default)
     if known.kind == "bool":
-        return {True: "on", False: "off"}.get(boolean(winner.value), winner.value)  # type: ignore[call-overload, no-any-return]
+        meant = boolean(winner.value)
+        return winner.value if meant is None else "on" if meant else "off"
     return winner.value
 
 

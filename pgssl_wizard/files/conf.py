@@ -134,10 +134,8 @@ def set_value(data: bytes, name: str, value: str) -> bytes:
     new = quote(value).encode("utf-8", "surrogateescape")
     if present:
         return data[: present.start] + new + data[present.end :]
-    template = None
     pattern = re.compile(rb"^[ \t]*#[ \t]*" + re.escape(name.encode()) + rb"[ \t]*=[^\n]*(?:\n|\Z)", re.MULTILINE | re.IGNORECASE)
-    for template in pattern.finditer(data):
-        pass
+    template = next(iter(reversed(list(pattern.finditer(data)))), None)
     if template is None or not _at_line_start(data, template.start()):
         return append(data, name, value)
     ending = _line_ending(data)

@@ -16,10 +16,8 @@ def unified(before: bytes | None, after: bytes | None, name: str) -> str:
         return ""
     source = "/dev/null" if before is None else name
     target = "/dev/null" if after is None else name
-    parts: list[str] = []
-    for line in difflib.unified_diff(old, new, source, target, lineterm="\n"):
-        parts.append(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n")
-    return "".join(parts)
+    found = difflib.unified_diff(old, new, source, target, lineterm="\n")
+    return "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in found)
 
 
 def _lines(data: bytes | None) -> list[str]:

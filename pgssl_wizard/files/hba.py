@@ -112,7 +112,9 @@ def _read_file(
             if first == "include_dir":
                 names = list_directory(target)
                 if names is None:
-                    found.append(Rule(file, line.first, line.last, "", error=f'could not open directory "{target}": No such file or directory'))
+                    found.append(
+                        Rule(file, line.first, line.last, "", error=f'could not open directory "{target}": No such file or directory')
+                    )
                     continue
                 chosen = sorted(name for name in names if not name.startswith(".") and len(name) > 5 and name.endswith(".conf"))
                 for name in chosen:
@@ -128,9 +130,7 @@ def _read_file(
             found.append(_rule(expanded, file, line, major))
 
 
-def _expand(
-    words: list[list[Word]], file: Path, major: int, read: Read, depth: int
-) -> tuple[list[list[Token]], str | None]:
+def _expand(words: list[list[Word]], file: Path, major: int, read: Read, depth: int) -> tuple[list[list[Token]], str | None]:
     """Replace `@file` words by the words of that file; an empty one makes its field vanish, as in the server."""
     result: list[list[Token]] = []
     for field in words:

@@ -103,7 +103,9 @@ def _follow(
 ) -> None:
     where, line = origin or (path, 0)
     if depth > MAX_DEPTH:
-        resolution.errors.append(SettingsProblem(where, line, f'could not open configuration file "{path}": maximum nesting depth exceeded'))
+        resolution.errors.append(
+            SettingsProblem(where, line, f'could not open configuration file "{path}": maximum nesting depth exceeded')
+        )
         return
     data = read(path)
     if data is None:

@@ -98,11 +98,24 @@ _OPTION_METHODS: dict[str, tuple[str, ...] | None] = {
     **{
         f"ldap{name}": ("ldap",)
         for name in (
-            "url tls scheme server port binddn bindpasswd searchattribute searchfilter basedn prefix suffix".split()
+            [
+                "url",
+                "tls",
+                "scheme",
+                "server",
+                "port",
+                "binddn",
+                "bindpasswd",
+                "searchattribute",
+                "searchfilter",
+                "basedn",
+                "prefix",
+                "suffix",
+            ]
         )
     },
     **{f"radius{name}": ("radius",) for name in ("servers", "ports", "secrets", "identifiers")},
-    **{name: ("oauth",) for name in ("issuer", "scope", "validator", "delegate_ident_mapping")},
+    **dict.fromkeys(("issuer", "scope", "validator", "delegate_ident_mapping"), ("oauth",)),
 }
 
 
@@ -112,7 +125,7 @@ def methods(major: int) -> frozenset[str]:
     return frozenset((*_METHODS, *extra))
 
 
-def option_methods(name: str, major: int) -> tuple[str, ...] | None | Literal[False]:
+def option_methods(name: str, major: int) -> tuple[str, ...] | Literal[False] | None:
     """Return which methods take the option `name`: None for all, False when this major does not know it."""
     if name not in _OPTION_METHODS:
         return False

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from pgssl_wizard.cluster.facts import Cluster, Surroundings
+from pgssl_wizard.cluster.facts import Cluster
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.plan.model import Plan
 from pgssl_wizard.protocol.profiles import leaves_suite
 
 #: Findings about a cluster after which no plan can be made.
-STOPPING = frozenset({"settings-syntax-error", "setting-unknown", "settings-unreadable", "rules-unreadable", "rule-error", "unreadable-file"})
+STOPPING = frozenset(
+    {"settings-syntax-error", "setting-unknown", "settings-unreadable", "rules-unreadable", "rule-error", "unreadable-file"}
+)
 
 #: Findings that a plan which turns TLS on cures.
-_CURED = frozenset({"tls-off", "snakeoil", "certificate-expired", "certificate-expiring", "no-san", "hostssl-without-tls", "no-verification", "self-signed"})
+_CURED = frozenset(
+    {
+        "tls-off",
+        "snakeoil",
+        "certificate-expired",
+        "certificate-expiring",
+        "no-san",
+        "hostssl-without-tls",
+        "no-verification",
+        "self-signed",
+    }
+)
 
 
 def still_true(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
@@ -25,7 +38,7 @@ def still_true(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
     )
 
 
-def of_plan(plan: Plan, cluster: Cluster, surroundings: Surroundings) -> tuple[Finding, ...]:
+def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
     """Return what this plan brings with it."""
     answers, found = plan.answers, []
 
@@ -66,8 +79,15 @@ def of_plan(plan: Plan, cluster: Cluster, surroundings: Surroundings) -> tuple[F
     ca_keys = [change.path for change in plan.changes if change.role in {"root-key", "intermediate-key"}]
     if ca_keys:
         names = ", ".join(str(path) for path in ca_keys)
-        say("info", "ca-key-offline", f"The CA's key will lie in {names}. Take it offline when this is done.", None, str(ca_keys[0]), "certificate")
-    if plan.trust_anchor and any(change.role in {"root-certificate"} for change in plan.changes):
+        say(
+            "info",
+            "ca-key-offline",
+            f"The CA's key will lie in {names}. Take it offline when this is done.",
+            None,
+            str(ca_keys[0]),
+            "certificate",
+        )
+    if plan.trust_anchor and any(change.role == "root-certificate" for change in plan.changes):
         say(
             "info",
             "root-before-prefer",
@@ -96,7 +116,14 @@ def of_plan(plan: Plan, cluster: Cluster, surroundings: Surroundings) -> tuple[F
         )
     replication = [change for change in plan.rules if "replication" in change.fields[1].split(",") and change.action == "change"]
     if replication and answers.clients.certificates in {"verify-ca", "verify-full", "cert"}:
-        say("warning", "replication-needs-certificate", "Standbys must show a client certificate too.", None, f"{replication[0].file}:{replication[0].line}", "rules")
+        say(
+            "warning",
+            "replication-needs-certificate",
+            "Standbys must show a client certificate too.",
+            None,
+            f"{replication[0].file}:{replication[0].line}",
+            "rules",
+        )
     commented = [change for change in plan.rules if change.action == "comment-out"]
     if commented:
         lines = ", ".join(str(change.line) for change in commented)
@@ -145,15 +172,50 @@ def of_plan(plan: Plan, cluster: Cluster, surroundings: Surroundings) -> tuple[F
             "apply",
         )
     if plan.effective == "next-start":
-        say("info", "server-down", "The server is down: the change counts from its next start, and is proved only in the rehearsal.", None, None, "apply")
+        say(
+            "info",
+            "server-down",
+            "The server is down: the change counts from its next start, and is proved only in the rehearsal.",
+            None,
+            None,
+            "apply",
+        )
     if plan.effective == "restart-needed":
-        say("warning", "restart-needed", "The running server does not notice its new group; it needs a restart before it can read the key.", None, None, "apply")
+        say(
+            "warning",
+            "restart-needed",
+            "The running server does not notice its new group; it needs a restart before it can read the key.",
+            None,
+            None,
+            "apply",
+        )
     if cluster.openssl_version is None and answers.protocol.profile != "server-default":
-        say("info", "openssl-unknown", "The server's OpenSSL version is unknown, so the post-quantum group is left out.", None, None, "protocol")
+        say(
+            "info",
+            "openssl-unknown",
+            "The server's OpenSSL version is unknown, so the post-quantum group is left out.",
+            None,
+            None,
+            "protocol",
+        )
     ciphers = plan.settings.get("ssl_ciphers", "")
     if ciphers and not leaves_suite(ciphers, answers.certificate.key):
-        say("error", "no-suite-for-key", "This cipher list leaves no suite of TLS 1.2 for the key's type.", "Add suites for the key, or change the key.", None, "protocol")
+        say(
+            "error",
+            "no-suite-for-key",
+            "This cipher list leaves no suite of TLS 1.2 for the key's type.",
+            "Add suites for the key, or change the key.",
+            None,
+            "protocol",
+        )
     underscores = [name for name in answers.server.names if "_" in name]
     if underscores:
-        say("info", "underscore", f"{underscores[0]} has an underscore: PostgreSQL's own clients take it, some others refuse it.", None, None, "names")
+        say(
+            "info",
+            "underscore",
+            f"{underscores[0]} has an underscore: PostgreSQL's own clients take it, some others refuse it.",
+            None,
+            None,
+            "names",
+        )
     return tuple(found)

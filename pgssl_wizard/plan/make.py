@@ -70,7 +70,7 @@ def make_plan(cluster: Cluster, surroundings: Surroundings, answers: Answers) ->
         effective=_effective(cluster, surroundings, answers),
         issue=issued.made,
     )
-    found: tuple[Finding, ...] = (*issued.findings, *sayings.of_plan(plan, cluster, surroundings), *sayings.still_true(plan, cluster))
+    found: tuple[Finding, ...] = (*issued.findings, *sayings.of_plan(plan, cluster), *sayings.still_true(plan, cluster))
     plan = replace(plan, findings=tuple(dict.fromkeys(found)))
     return replace(plan, hash=fingerprint(plan))
 
@@ -162,7 +162,9 @@ def _ca_files(issued: issuing.Issuing, surroundings: Surroundings, answers: Answ
         names: tuple[FileRole, FileRole] = (
             ("root-certificate", "root-key") if profile.kind == "root" else ("intermediate-certificate", "intermediate-key")
         )
-        made.append(PlannedFile(directory / f"{profile.kind}.crt", "create", names[0], "ca", 0o644, *owner, profile=profile, chain=(profile,)))
+        made.append(
+            PlannedFile(directory / f"{profile.kind}.crt", "create", names[0], "ca", 0o644, *owner, profile=profile, chain=(profile,))
+        )
         made.append(PlannedFile(directory / f"{profile.kind}.key", "create", names[1], "ca", 0o600, *owner, secret=True, profile=profile))
     return made
 
@@ -277,9 +279,7 @@ def _inputs(cluster: Cluster, surroundings: Surroundings) -> Mapping[Path, str |
     return dict(sorted(found.items()))
 
 
-def _new_directories(
-    changes: list[PlannedFile], cluster: Cluster, surroundings: Surroundings, answers: Answers
-) -> tuple[PlannedFile, ...]:
+def _new_directories(changes: list[PlannedFile], cluster: Cluster, surroundings: Surroundings, answers: Answers) -> tuple[PlannedFile, ...]:
     """Return the directories that have to be made, outer ones first."""
     made: dict[Path, PlannedFile] = {}
     for change in changes:

@@ -72,14 +72,14 @@ def _cn(dn: str) -> str:
 
 
 def _with_sessions(change: RuleChange, met: Sequence[tuple[Session, Decision]]) -> RuleChange:
-    here = [session for session, decision in met if decision.rule and (decision.rule.file, decision.rule.line) == (change.file, change.line)]
+    here = [
+        session for session, decision in met if decision.rule and (decision.rule.file, decision.rule.line) == (change.file, change.line)
+    ]
     encrypted = sum(1 for session in here if session.tls or session.gss)
     return replace(change, plain_sessions=len(here) - encrypted, tls_sessions=encrypted) if here else change
 
 
-def _locked_out(
-    met: Sequence[tuple[Session, Decision]], then: Sequence[Rule], major: int, ssl_ca: bool
-) -> tuple[LockedOut, ...]:
+def _locked_out(met: Sequence[tuple[Session, Decision]], then: Sequence[Rule], major: int, ssl_ca: bool) -> tuple[LockedOut, ...]:
     found: dict[LockedOut, None] = {}
     for session, now in met:
         later = _meet(then, session, major, ssl_ca)

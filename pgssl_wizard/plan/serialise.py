@@ -15,6 +15,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
+from pgssl_wizard.answers import Answers
 from pgssl_wizard.errors import UnusableInput
 from pgssl_wizard.files.diff import unified
 from pgssl_wizard.plan.model import Plan, PlannedFile
@@ -76,11 +77,11 @@ def load(data: bytes, where: str) -> Plan:
     """
     try:
         document = json.loads(data)
-        if document["format"] != FORMAT:
-            raise ValueError(document["format"])
-        plan: Plan = _decode(document["plan"], Plan)
+        plan: Plan = _decode(document["plan"], Plan) if document["format"] == FORMAT else Plan(Path(), 0, Answers())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnusableInput("This is no saved plan of this version.", where=where, hint="Make one with plan -o.", code="bad-plan") from error
+        raise UnusableInput(
+            "This is no saved plan of this version.", where=where, hint="Make one with plan -o.", code="bad-plan"
+        ) from error
     if fingerprint(plan) != plan.hash:
         raise UnusableInput("The saved plan was changed by hand.", where=where, hint="Make it again with plan -o.", code="bad-plan")
     return plan

@@ -140,4 +140,3 @@ def _same(cluster: Cluster, name: str, current: str, wanted: str) -> bool:
     if name.endswith("protocol_version"):
         return current.lower() == wanted.lower()
     return current == wanted
-

@@ -1,0 +1,1 @@
+"""TLS versions, cipher suites and groups."""

@@ -30,7 +30,9 @@ HYBRID_SINCE = (3, 5)
 VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 
 #: Words of a cipher list that switch on what no client should be offered.
-_REFUSED_WORDS = re.compile(r"^(?:a?NULL|eNULL|COMPLEMENTOFALL|ALL|EXP(?:ORT)?.*|ADH.*|AECDH.*|RC4.*|DES(?:-.*)?|MD5|LOW|3DES)$|NULL|RC4|-MD5$", re.IGNORECASE)
+_REFUSED_WORDS = re.compile(
+    r"^(?:a?NULL|eNULL|COMPLEMENTOFALL|ALL|EXP(?:ORT)?.*|ADH.*|AECDH.*|RC4.*|DES(?:-.*)?|MD5|LOW|3DES)$|NULL|RC4|-MD5$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,9 @@ def check_custom(protocol: ProtocolAnswers, major: int) -> None:
     """
     for key, value in (("protocol.minimum", protocol.minimum), ("protocol.maximum", protocol.maximum)):
         if value and value not in VERSIONS:
-            raise UnusableInput(f"{value} is no TLS version that PostgreSQL knows.", where=key, hint="One of TLSv1.2, TLSv1.3.", code="bad-version")
+            raise UnusableInput(
+                f"{value} is no TLS version that PostgreSQL knows.", where=key, hint="One of TLSv1.2, TLSv1.3.", code="bad-version"
+            )
         if value in {"TLSv1", "TLSv1.1"}:
             raise UnusableInput(
                 f"{value} is broken and was withdrawn in 2021; the wizard does not offer it yet.",

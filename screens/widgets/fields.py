@@ -97,8 +97,15 @@ class TextField(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Static(f"  {self._label}", classes="label", markup=False)
-        kind = "integer" if self._kind == "integer" else "text"
-        yield Input(self._value, placeholder=self._placeholder, type=kind, id=f"{self.id}-input", compact=True, select_on_focus=False, classes=self._first)  # type: ignore[arg-type]
+        yield Input(
+            self._value,
+            placeholder=self._placeholder,
+            type="integer" if self._kind == "integer" else "text",
+            id=f"{self.id}-input",
+            compact=True,
+            select_on_focus=False,
+            classes=self._first,
+        )
 
     @property
     def input(self) -> Input:

@@ -49,7 +49,15 @@ class Options(Static, can_focus=True):
             """The list it came from."""
             return self.options
 
-    def __init__(self, options: Sequence[Option], chosen: str = "", *, id: str | None = None, classes: str | None = None, one_line: bool = False) -> None:  # noqa: A002 - Textual's own name
+    def __init__(
+        self,
+        options: Sequence[Option],
+        chosen: str = "",
+        *,
+        id: str | None = None,  # noqa: A002 - Textual's own name
+        classes: str | None = None,
+        one_line: bool = False,
+    ) -> None:
         """Make a list.
 
         Args:

@@ -12,6 +12,7 @@ import struct
 import termios
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 ESCAPES = re.compile(rb"\x1b\[[0-9;?<>=]*[a-zA-Z]|\x1b[()][A-Z0-9]|\x1b[=>]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1bP[^\x1b]*\x1b\\")
 LIMIT = 60.0
@@ -76,7 +77,7 @@ class Program:
 
     def peak_memory(self) -> float:
         """Return the peak resident memory so far, in megabytes (Linux)."""
-        with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
+        with Path(f"/proc/{self.pid}/status").open(encoding="ascii") as status:
             for line in status:
                 if line.startswith("VmHWM:"):
                     return int(line.split()[1]) / 1024

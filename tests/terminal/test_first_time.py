@@ -32,7 +32,13 @@ def psql(cluster: RealCluster, conninfo: str) -> subprocess.CompletedProcess[str
     program = shutil.which("psql")
     assert program is not None
     return subprocess.run(
-        [program, "-XAtq", f"port={cluster.port} user=app dbname=app {conninfo}", "-c", "select ssl from pg_stat_ssl where pid = pg_backend_pid()"],
+        [
+            program,
+            "-XAtq",
+            f"port={cluster.port} user=app dbname=app {conninfo}",
+            "-c",
+            "select ssl from pg_stat_ssl where pid = pg_backend_pid()",
+        ],
         check=False,
         capture_output=True,
         text=True,
@@ -42,7 +48,9 @@ def psql(cluster: RealCluster, conninfo: str) -> subprocess.CompletedProcess[str
 
 @pytest.mark.skipif(shutil.which("psql") is None, reason="psql is not installed")
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
-def test_nine_enters_and_the_apply_key_lead_to_a_proven_connection(newest_cluster: RealCluster, tmp_path: Path, size: tuple[int, int]) -> None:
+def test_nine_enters_and_the_apply_key_lead_to_a_proven_connection(
+    newest_cluster: RealCluster, tmp_path: Path, size: tuple[int, int]
+) -> None:
     with wizard("setup", str(newest_cluster.data_directory), size=size, directory=tmp_path) as terminal:
         terminal.wait_for("What would you like to do?")
         # Typed ahead, faster than anything is read: they wait their turn.
