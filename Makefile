@@ -82,7 +82,7 @@ bench: $(VENV)/ready-test
 	$(BIN)/python -m tests.bench
 
 pictures: $(VENV)/ready-pictures
-	$(BIN)/python -m tests.screens.pictures docs/pictures
+	$(BIN)/python -m tests.screens.pictures docs/pictures certificate-120x40-dark rules-120x40-dark preview-120x40-dark proof-120x40-dark start-80x24-dark
 
 dist: $(VENV)/ready-run
 	@$(PIP) install 'build>=1.2'

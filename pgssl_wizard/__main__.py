@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
@@ -21,6 +22,8 @@ def _wizard(arguments: list[str]) -> int:
     from pgssl_wizard.cli.options import WizardOptions  # noqa: PLC0415
     from pgssl_wizard.cli.wizard import start  # noqa: PLC0415
 
+    # Collecting garbage while modules load finds none; the first screen turns it on again.
+    gc.disable()
     directory = Path(arguments[1]) if len(arguments) > 1 else None
     return start(WizardOptions(directory, practice=arguments[:1] == ["practice"]))
 

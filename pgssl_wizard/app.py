@@ -16,6 +16,7 @@ from rich.text import Text
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.scrollbar import ScrollBar, ScrollBarRender
 
 from pgssl_wizard import assets
 from pgssl_wizard.cli.options import WizardOptions
@@ -26,6 +27,16 @@ from pgssl_wizard.screens.steps import STEPS, position
 if TYPE_CHECKING:
     from pgssl_wizard.cluster.discover import FoundCluster
     from pgssl_wizard.practice.cluster import PracticeCluster
+
+
+class _PlainScrollBar(ScrollBarRender):
+    """Whole blocks only: the eighths that Textual draws are not in every font, and never in ASCII."""
+
+    VERTICAL_BARS = [" "] * 8
+    HORIZONTAL_BARS = [" "] * 8
+
+
+ScrollBar.renderer = _PlainScrollBar
 
 
 class WizardApp(App[int]):
@@ -110,6 +121,11 @@ class WizardApp(App[int]):
                 redraw()
 
     # Moving ------------------------------------------------------------------------------------------------------
+
+    def preload(self) -> None:
+        """Import the modules of the steps; harmless from a thread, and from then on no step waits for it."""
+        for spec in STEPS:
+            importlib.import_module(f"pgssl_wizard.screens.{spec.screen.partition(':')[0]}")
 
     def go_to(self, key: str) -> None:
         """Show a step on top of those before it."""

@@ -23,7 +23,7 @@ class DirectoryStep(Step):
 
     KEY = "cluster"
     TITLE = "Which data directory?"
-    SENTENCE = "Where the server keeps its data; only read until you apply."
+    SENTENCE = "Where the server keeps its data; only read until apply."
     KEYS: ClassVar[tuple[tuple[str, str], ...]] = (("Tab", "type a path"),)
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from textual.widgets import Static
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.screens.form import FormStep
 from pgssl_wizard.screens.step import Meaning
-from pgssl_wizard.screens.text import as_ascii, line, lines
+from pgssl_wizard.screens.text import as_ascii, line, lines, short_path
 from pgssl_wizard.screens.widgets.fields import Choice, TextField
 
 
@@ -92,4 +92,4 @@ class PlacesStep(FormStep):
         return cluster is not None and (not key.startswith("/") or key.startswith(f"{cluster.data_directory}/"))
 
     def in_words(self) -> str:
-        return "data directory" if self._inside() else self.typed("key").rsplit("/", 1)[0][-22:]
+        return "data directory" if self._inside() else short_path(self.typed("key").rsplit("/", 1)[0], 20)

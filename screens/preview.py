@@ -15,7 +15,7 @@ from textual.worker import Worker, WorkerState
 from pgssl_wizard.errors import WizardError
 from pgssl_wizard.plan.model import Plan, PlannedFile
 from pgssl_wizard.screens.difference import difference, folded, squeezed
-from pgssl_wizard.screens.step import Meaning, Step
+from pgssl_wizard.screens.step import RAIL_FROM, Meaning, Step
 from pgssl_wizard.screens.text import as_ascii, fit, line, lines, short_path, wrap
 
 VIEWS = ("Files", "Certificates", "Rules", "Commands", "Findings")
@@ -106,7 +106,7 @@ class PreviewStep(Step):
         counts = line(
             (f"+ {new} new", "$pg-ok"), "   ", (f"~ {changed} changed", "$pg-warn"), f"   {reloads} reload{'s' if reloads != 1 else ''}"
         )
-        width = self.query_one("#title").size.width
+        width = self.main_width()
         return line((self.TITLE, "bold $pg-bright"), " " * max(2, width - len(self.TITLE) - counts.cell_length), counts)
 
     def redraw_body(self) -> None:
@@ -124,7 +124,7 @@ class PreviewStep(Step):
             self._put("#tree", Content(""))
             self._put("#shown", Content(""))
             return
-        width = max(20, self.query_one("#diff-side").size.width - 2)
+        width = self.body_width() - 2
         if self.view_name == "Files":
             self._put("#tree", self._tree())
             self._put("#shown", self._file())
@@ -141,7 +141,7 @@ class PreviewStep(Step):
         self.query_one(selector, Static).update(as_ascii(content) if self.app.ascii else content)
 
     def _tree(self) -> Content:
-        width = max(20, self.query_one("#tree-side").size.width)
+        width = self._tree_width()
         rows: list[Content] = []
         files = self._files()
         current = files[self.index] if files else None
@@ -197,8 +197,10 @@ class PreviewStep(Step):
         return lines([*head, Content(""), *self._in_words(each)])
 
     def _shown_width(self) -> int:
-        # One column stays free for the scroll bar.
-        return max(20, self.query_one("#diff-side").size.width - 2)
+        return max(20, self.body_width() - self._tree_width() - 1)
+
+    def _tree_width(self) -> int:
+        return 28 if self.app.size.width < RAIL_FROM else 34
 
     def _in_words(self, each: PlannedFile) -> list[Content]:
         from pgssl_wizard.certificates.describe import in_words  # noqa: PLC0415
@@ -224,7 +226,7 @@ class PreviewStep(Step):
     def _rules(self) -> Content:
         assert self.plan is not None
         rows: list[Content] = []
-        wide = self.query_one("#diff-side").size.width >= 88
+        wide = self.main_width() >= 88
         for each in self.plan.rules:
             number = "end" if each.action == "add" else str(each.line)
             if each.action == "keep":

@@ -128,7 +128,7 @@ class ProofStep(Step):
                 line(("! " if number == 0 and finding.severity != "info" else "  ", "$pg-warn"), text)
                 for number, text in enumerate(wrap(finding.message, width - 2))
             ]
-        if not self.has_class("-pane"):
+        if not self.roomy:
             rows += [Content(""), *self._handed_over(width)]
         return rows
 
@@ -142,7 +142,7 @@ class ProofStep(Step):
         rows = [
             line((fit("sslmode", 14), "$pg-muted"), *[(fit(text, width), "$pg-muted") for text in ("no root", "right root", "wrong root")])
         ]
-        if self.has_class("-tall"):
+        if self.tall:
             rows.append(line(("─" * (14 + 3 * width - 4), "$pg-line")))
         for mode in MODES:
             pieces: list[Piece] = [(fit(mode, 14), "bold $pg-bright" if mode == "verify-full" else "$pg-fg")]

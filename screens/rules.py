@@ -81,7 +81,7 @@ class RuleTable(Static, can_focus=True):
     def draw(self) -> None:
         """Draw the table; columns are as wide as the data, spare room goes to names and addresses."""
         width = max(40, (self.size.width or 78) - 2)
-        after_width, who_width = (22, 9) if width >= 88 else (12, 9)
+        after_width, who_width = (18, 9) if width >= 88 else (12, 9)
         given = width - 2 - 2 - 5 - 8 - 2 - after_width - who_width
         method_width = 7
         spare = max(12, given - method_width)
@@ -116,7 +116,7 @@ class RuleTable(Static, can_focus=True):
         elif change.action == "comment-out":
             after = "commented out"
         elif change.action == "add":
-            after = "hostnossl … reject" if after_width > 18 else "reject plain"
+            after = "hostnossl … reject" if after_width >= 18 else "reject plain"
         else:
             after = "hostssl" if len(change.after) == 1 else " + ".join(text.split()[0] for text in change.after)
             if "clientcert=" in " ".join(change.after) or " cert" in " ".join(change.after):
@@ -216,7 +216,7 @@ class RulesStep(Step):
         cluster = self.app.journey.cluster
         sessions = len(cluster.server.sessions) if cluster and cluster.server else 0
         numbers = f"{changing} of {total} change · {sessions} sessions now"
-        width = self.query_one("#title").size.width
+        width = self.main_width()
         if len(self.TITLE) + len(numbers) + 2 > width:
             numbers = f"{changing} of {total} change"
         return line((self.TITLE, "bold $pg-bright"), " " * max(2, width - len(self.TITLE) - len(numbers)), numbers)
@@ -279,10 +279,13 @@ class RulesStep(Step):
 
 
 def _share(wants: list[int], spare: int) -> list[int]:
-    """Share `spare` columns: everybody gets what they want if it fits, else the largest give way."""
+    """Share `spare` columns among database, role and address: everybody gets what they want if it fits, else the largest give way."""
     columns = [min(want, spare) for want in wants]
     while sum(columns) > spare:
-        widest = max(range(len(columns)), key=lambda n: columns[n])
+        # Names stay readable when they are cut; an address does not, so it gives way last.
+        widest = max(range(2), key=lambda n: columns[n])
+        if columns[widest] <= 8:
+            widest = max(range(3), key=lambda n: columns[n])
         columns[widest] -= 1
     columns[2] += spare - sum(columns)
     return columns

@@ -73,7 +73,7 @@ class SourceStep(Step):
         content = chain.draw(
             chain.boxes_of(answers, source, option.value == "intermediate"),
             self.body_width(),
-            self.has_class("-pane") and self.has_class("-tall"),
+            self.roomy and self.tall,
         )
         drawing.update(as_ascii(content) if self.app.ascii else content)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -40,6 +41,7 @@ class StartScreen(Step):
             self.call_after_refresh(self._look)
 
     def _look(self) -> None:
+        gc.enable()
         self.run_worker(self._find, thread=True, exit_on_error=False, name="find", description="find data directories")
 
     def _find(self) -> None:
@@ -54,6 +56,8 @@ class StartScreen(Step):
             named = [practice.data_directory]
         found = app.journey.find(named)
         app.found = [each for each in found if not app.options.practice or each.data_directory == named[0].resolve()]
+        # While the person reads: what the next steps are made of.
+        app.preload()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.worker.name != "find" or event.state not in {WorkerState.SUCCESS, WorkerState.ERROR}:
@@ -119,7 +123,7 @@ class StartScreen(Step):
         found = self.app.found or []
         target = found[0].label if found else "server"
         today = found[0].tls if found else ""
-        narrow = not self.has_class("-pane")
+        narrow = not self.roomy
         if option.unavailable:
             return lines(
                 [
@@ -129,7 +133,7 @@ class StartScreen(Step):
                 ]
             )
         if narrow:
-            width = max(20, self.query_one("#strip").size.width)
+            width = self.main_width()
             head = f"Set up TLS on {target}" if found else "Set up TLS"
             name = fit(target, min(len(target), 16))
             encrypted = today.startswith("TLS on")

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import Static
 
@@ -21,6 +22,10 @@ from pgssl_wizard.screens.text import Piece, as_ascii, fit, line, lines, wrap
 
 #: Below this nothing useful can be shown; 80x24 is what the screens are made for.
 SMALLEST = (60, 18)
+
+#: From these sizes on the receipt, the pane and two-line answers show; the style sheet's classes are set at the same.
+RAIL_FROM, PANE_FROM, TALL_FROM = 106, 118, 38
+RAIL_WIDTH, PANE_WIDTH = 26, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class Step(Screen[None]):
         self.busy = False
         self.open = False
         self.problem = ""
+        self._drawn_for = Size(0, 0)
         if self.TABLE:
             self.add_class("-table")
 
@@ -106,16 +112,17 @@ class Step(Screen[None]):
             self.app.release_enter(self.accept)
 
     def on_resize(self) -> None:
-        self.set_class(self.size.width < SMALLEST[0] or self.size.height < SMALLEST[1], "-toosmall")
-        self.call_after_refresh(self.redraw)
+        self.set_class(self.app.size.width < SMALLEST[0] or self.app.size.height < SMALLEST[1], "-toosmall")
+        if self._drawn_for != self.app.size:
+            self.redraw()
 
     def on_screen_resume(self) -> None:
-        self.redraw()
+        if self.open:
+            self.redraw()
 
     def redraw(self) -> None:
         """Draw everything around the body anew from the journey."""
-        if not self.is_mounted:
-            return
+        self._drawn_for = self.app.size
         self.show("header", self._header())
         self.show("dots", self._dots())
         self.show("rail", self._rail())
@@ -173,23 +180,42 @@ class Step(Screen[None]):
                 )
         return rows
 
+    @property
+    def roomy(self) -> bool:
+        """Whether the pane stands at the right; known before anything is laid out, so that the first drawing is right."""
+        return self.app.size.width >= PANE_FROM
+
+    @property
+    def tall(self) -> bool:
+        """Whether there is height for two-line answers and rules between."""
+        return self.app.size.height >= TALL_FROM
+
+    def main_width(self) -> int:
+        """Return how many columns the text beside rail and pane has."""
+        width = self.app.size.width - 4
+        if width + 4 >= RAIL_FROM:
+            width -= RAIL_WIDTH
+        if self.roomy and not self.TABLE:
+            width -= PANE_WIDTH
+        return max(20, width)
+
     def body_width(self) -> int:
-        """Return how many columns the body's text has."""
-        return max(20, self.query_one("#body").size.width - 2)
+        """Return how many columns the body's text has; one is kept for a scroll bar."""
+        return max(20, self.main_width() - 1)
 
     def _header(self) -> Content:
         journey = self.app.journey
         cluster = journey.cluster
-        wide = self.size.width >= 100
+        wide = self.app.size.width >= 100
         left: list[Piece] = [("pgssl-wizard", "bold")]
         if cluster:
             state = "running" if cluster.running else "down"
             version = f"PostgreSQL {cluster.server_version}" if wide else cluster.server_version
-            room = self.size.width - 4 - len(f"pgssl-wizard   · {version} · {state}") - 3 - self.state_in_words().cell_length
+            room = self.app.size.width - 4 - len(f"pgssl-wizard   · {version} · {state}") - 3 - self.state_in_words().cell_length
             left.append((f"   {fit(cluster.label, max(6, min(room, len(cluster.label))))} · {version} · {state}", self._dim()))
         right = self.state_in_words()
         text = line(*left)
-        space = max(2, self.size.width - 4 - text.cell_length - right.cell_length)
+        space = max(2, self.app.size.width - 4 - text.cell_length - right.cell_length)
         return line(text, " " * space, right)
 
     def state_in_words(self) -> Content:
@@ -236,11 +262,11 @@ class Step(Screen[None]):
         return lines(rows)
 
     def _strip(self, meaning: Meaning) -> Content:
-        width = max(20, self.query_one("#strip").size.width)
+        width = self.main_width()
         rule = "─" * max(0, width - len(meaning.head) - 1)
         rows = [line((meaning.head, "bold $pg-bright"), (f" {rule}", "$pg-line"))]
         parts = list(zip(meaning.labels, (meaning.get, meaning.cost, meaning.clients), strict=True))
-        if self.size.width < 106:
+        if self.app.size.width < RAIL_FROM:
             rows += [line((fit(label, 14), "$pg-muted"), (text, _loud(text))) for label, text in parts if text]
             return lines(rows)
         column = (width - 4) // 3
@@ -271,7 +297,7 @@ class Step(Screen[None]):
 
     def _footer(self) -> Content:
         right = [("^P", "palette"), ("^Q", "quit")]
-        width = self.size.width - 4
+        width = self.app.size.width - 4
         left = list(self.footer_keys())
 
         def draw(keys: list[tuple[str, str]], gap: str) -> Content:

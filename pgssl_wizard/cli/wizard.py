@@ -16,7 +16,8 @@ def start(options: WizardOptions) -> int:
         print("hint: without one, use: pgssl-wizard plan DATADIR, then: pgssl-wizard apply DATADIR", file=sys.stderr)
         return ExitCode.UNUSABLE
     try:
-        if options.data_directory is not None:
+        if options.data_directory is not None and not (options.data_directory / "PG_VERSION").is_file():
+            # Only where something looks wrong: what can tell why takes longer to import than the first frame should.
             from pgssl_wizard.cluster.layout import data_directory_of, major_of  # noqa: PLC0415 - a wrong path is said before any screen
 
             major_of(data_directory_of(options.data_directory))
