@@ -35,13 +35,13 @@ def parse_name(text: str, where: str | None = None) -> Name:
 
     if not given:
         raise refuse("it is empty")
+    if "%" in given:
+        raise refuse("a zone such as %eth0 only means something on one machine")
     bare = given.removeprefix("[").removesuffix("]")
     try:
         return Name(str(ipaddress.ip_address(bare)), "address")
     except ValueError:
         pass
-    if "%" in given:
-        raise refuse("a zone such as %eth0 only means something on one machine")
     if "/" in given:
         raise refuse("it is a network or a path", "Name single addresses; a certificate cannot hold a network.")
     if ":" in given:

@@ -65,7 +65,8 @@ def extensions(profile: Profile) -> list[str]:
     """Return the lines of an OpenSSL extension file for this profile."""
     lines = ["subjectKeyIdentifier=hash"]
     if profile.kind != "root":
-        lines.append("authorityKeyIdentifier=keyid")
+        # For a self-signed one, openssl leaves it out unless it is told "always".
+        lines.append("authorityKeyIdentifier=keyid:always")
     if profile.kind in {"root", "intermediate"}:
         length = "" if profile.path_length is None else f",pathlen:{profile.path_length}"
         return [*lines, f"basicConstraints=critical,CA:TRUE{length}", "keyUsage=critical,keyCertSign,cRLSign"]

@@ -16,6 +16,7 @@ from pgssl_wizard.change.lock import exclusive
 from pgssl_wizard.change.model import Change
 from pgssl_wizard.change.progress import Report, silent, skipped, station
 from pgssl_wizard.change.put_back import put_back
+from pgssl_wizard.change.rehearse import has_programs
 from pgssl_wizard.change.rehearse import rehearse as rehearse_plan
 from pgssl_wizard.change.serving import NotProved, RunningServer
 from pgssl_wizard.change.signals import Stopped, Watch, watched
@@ -74,11 +75,12 @@ def apply(
             run.check(accept_lock_out=accept_lock_out)
             contents = make(plan, cluster, now=run.now, ca_passphrase=ca_passphrase)
             checks.check_space(plan, contents.files)
+            rehearse = rehearse and has_programs(cluster)
             if rehearse:
                 with station(report, "rehearse", "tried on a throwaway cluster of the same programs"):
                     rehearse_plan(plan, cluster, contents)
             else:
-                skipped(report, "rehearse", "not wanted")
+                skipped(report, "rehearse", "not wanted" if has_programs(cluster) else "no server programs were found")
         except Stopped as stopped:
             raise Refused(f"{stopped}; nothing was changed", code="stopped") from None
         return run.carry_out(contents, reload=reload, rehearsed=rehearse)
@@ -274,6 +276,9 @@ class _Run:
     def _change(self, journal: Journal, proof: Proof | None, *, rehearsed: bool) -> Change:
         """Return the report of a change that was made."""
         findings = []
+        if not has_programs(self.cluster):
+            words = f"the programs of PostgreSQL {self.cluster.major} were not found, so nothing was rehearsed"
+            findings.append(Finding("warning", "not-rehearsed", words, hint="name their directory with --pg-bin", topic="apply"))
         if proof is None:
             findings.append(_not_proved(_WHY_NOT_PROVED[self.effective], rehearsed=rehearsed))
         if self.running is not None and not self.way_in.open_before:

@@ -56,6 +56,11 @@ def rehearse(plan: Plan, cluster: Cluster, contents: Contents) -> None:
             _shake_hands(plan, cluster, throwaway, staging, contents)
 
 
+def has_programs(cluster: Cluster) -> bool:
+    """Whether there are server programs that could make a throwaway cluster."""
+    return cluster.bin_directory is not None and (cluster.bin_directory / "initdb").exists()
+
+
 def _programs(cluster: Cluster) -> Programs:
     """Return the cluster's own programs.
 

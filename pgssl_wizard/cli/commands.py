@@ -12,7 +12,7 @@ from pgssl_wizard.cli.calling import EMPTY, Call, answers_options, command, read
 from pgssl_wizard.cli.options import WizardOptions
 from pgssl_wizard.errors import ExitCode, UnusableInput
 
-_DIRECTORY = click.argument("data_directory", metavar="DATADIR", type=click.Path(path_type=Path))
+_DIRECTORY = click.argument("data_directory", metavar="DATADIR", type=click.Path(path_type=Path, readable=False))
 
 
 def _keys_in_words() -> str:
@@ -29,7 +29,7 @@ def _wizard(call: Call, data_directory: Path | None, *, practice: bool) -> int:
 
 
 @command("setup", json_too=False)
-@click.argument("data_directory", metavar="[DATADIR]", required=False, type=click.Path(path_type=Path))
+@click.argument("data_directory", metavar="[DATADIR]", required=False, type=click.Path(path_type=Path, readable=False))
 @answers_options
 def setup(call: Call, data_directory: Path | None = None, answers_file: Path | None = None, assignments: tuple[str, ...] = ()) -> int:
     """Open the wizard."""
@@ -86,7 +86,7 @@ def plan(call: Call, data_directory: Path, answers_file: Path | None, assignment
 
 @command("apply")
 @_DIRECTORY
-@click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
+@click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(path_type=Path, readable=False))
 @answers_options
 @click.option("--no-rehearse", is_flag=True, help="Do not try the new files on a throwaway cluster first.")
 @click.option("--no-reload", is_flag=True, help="Write the files and leave the running server as it is.")
@@ -172,7 +172,7 @@ def history(call: Call, data_directory: Path) -> int:
 
 
 @command("verify")
-@click.argument("data_directory", metavar="[DATADIR]", required=False, type=click.Path(path_type=Path))
+@click.argument("data_directory", metavar="[DATADIR]", required=False, type=click.Path(path_type=Path, readable=False))
 @click.option("--host", help="A server elsewhere, by the name that clients use.")
 @click.option("--port", type=int, default=5432, show_default=True)
 @click.option("--root", type=click.Path(path_type=Path), help="The root certificate that clients have.")

@@ -254,7 +254,7 @@ def _option_problem(name: str, value: str, kind: str, method: str, major: int) -
                 return 'clientcert can not be set to "no-verify" when using "cert" authentication'
             return None if value in {"0", "1", "no-verify", "verify-ca", "verify-full"} else f'invalid value for clientcert: "{value}"'
         if value == "verify-ca" and method == "cert":
-            return 'clientcert only accepts "verify-full" when using "cert" authentication'
+            return 'clientcert can only be set to "verify-full" when using "cert" authentication'
         return None if value in {"verify-ca", "verify-full"} else f'invalid value for clientcert: "{value}"'
     if allowed is not None and method not in allowed:
         named = map_methods_in_words(major) if name == "map" else {"gss": "gssapi, sspi"}.get(allowed[0], ", ".join(allowed))

@@ -62,7 +62,7 @@ class Push(App[None]):
     .field { height: 1; } .label { width: 26; } .field Input { width: 1fr; border: none; }
     Horizontal { height: 1fr; } VerticalScroll { height: 1fr; }
     """
-    BINDINGS = [Binding("enter", "go", priority=True), Binding("escape", "back", priority=True)]  # noqa: RUF012 - Textual's own convention
+    BINDINGS = [Binding("enter", "go", priority=True), Binding("escape", "leave", priority=True)]  # noqa: RUF012 - Textual's own convention
 
     def compose(self) -> ComposeResult:
         """Show the marker."""
@@ -72,7 +72,7 @@ class Push(App[None]):
         """Push the second screen."""
         self.push_screen(SecondScreen())
 
-    def action_back(self) -> None:
+    def action_leave(self) -> None:
         """Return to the first screen."""
         if len(self.screen_stack) > 1:
             self.pop_screen()
