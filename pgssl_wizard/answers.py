@@ -16,8 +16,10 @@ from typing import Any, Literal, TypeVar
 
 from pgssl_wizard.certificates.profiles import KeyType
 from pgssl_wizard.errors import UnusableInput
+from pgssl_wizard.toml_lines import key_lines
 
 T = TypeVar("T")
+P = TypeVar("P", Path, Path | None)
 
 Source = Literal["self-signed", "new-ca", "existing-ca", "request", "import"]
 ProtocolProfile = Literal["modern", "intermediate", "server-default", "custom"]
@@ -243,28 +245,24 @@ def read_file(path: Path) -> Given:
     import tomllib  # noqa: PLC0415 - only when there is a file
 
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors put a mark in front
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise UnusableInput(f"The answers file cannot be read: {reason}.", where=str(path), code="unreadable-file") from error
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # tomllib's own errors are ValueErrors; a number of 5000 digits is one too
         found = re.search(r"\(at line (\d+)", str(error))
-        line = f":{found.group(1)}" if found else ""
+        line = found.group(1) if found else text.rstrip("\n").count("\n") + 1
         message = re.sub(r"\s*\(at .*\)$", "", str(error))
-        raise UnusableInput(f"This is no TOML: {message}.", where=f"{path}{line}", code="bad-toml") from error
-    lines = _key_lines(text)
+        raise UnusableInput(f"This is no TOML: {message}.", where=f"{path}:{line}", code="bad-toml") from error
+    lines = key_lines(text)
 
     def where(key: str) -> str:
         line = lines.get(key)
         return f"{path}:{line}" if line else str(path)
 
-    version = document.pop("version", 1)
-    if version != 1:
-        raise UnusableInput(
-            f"Answers of version {version!r} are unknown; this program reads version 1.", where=where("version"), code="bad-version"
-        )
+    _check_version(document.pop("version", 1), where("version"))
     values: dict[str, object] = {}
     for section, content in document.items():
         if not isinstance(content, dict) or not any(key.startswith(f"{section}.") for key in QUESTIONS):
@@ -291,11 +289,14 @@ def parse_set(assignments: Sequence[str], given: Given) -> Given:
         value: object
         try:
             value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             value = text
+        if key == "version":
+            _check_version(value, "--set version")
+            continue
         question = QUESTIONS.get(key)
         if question and question.kind in {"strings", "paths"} and not isinstance(value, list):
-            value = [part.strip() for part in text.split(",") if part.strip()]
+            value = [part.strip() for part in (value if isinstance(value, str) else text).split(",") if part.strip()]
         if question and question.kind in {"string", "choice", "path"} and not isinstance(value, str):
             value = text
         given = given.with_value(key, _checked(key, value, f"--set {key}"), f"--set {key}")
@@ -319,13 +320,12 @@ def complete(given: Given, recommended: Answers, data_directory: Path) -> Answer
     def value_of(key: str, otherwise: T) -> T:
         return given.values.get(key, otherwise)  # type: ignore[return-value]  # _checked saw to the kind
 
-    def path_of(key: str, otherwise: Path, base: Path) -> Path:
+    def path_of(key: str, otherwise: P, base: Path) -> Path | P:
         value = given.values.get(key)
         return Path(os.path.normpath(base / str(value))) if value else otherwise
 
     certificate, files, protocol, clients = recommended.certificate, recommended.files, recommended.protocol, recommended.clients
     names = given.values.get("server.names")
-    settings, client_ca = given.values.get("files.settings"), given.values.get("clients.ca")
     answers = Answers(
         server=ServerAnswers(tuple(names) if isinstance(names, list | tuple) else recommended.server.names),
         certificate=CertificateAnswers(
@@ -344,7 +344,7 @@ def complete(given: Given, recommended: Answers, data_directory: Path) -> Answer
             ca=path_of("files.ca", files.ca, data_directory),
             key_owner=value_of("files.key_owner", files.key_owner),
             key_group=value_of("files.key_group", files.key_group),
-            settings=data_directory / str(settings) if settings else files.settings,
+            settings=path_of("files.settings", files.settings, data_directory),
         ),
         protocol=ProtocolAnswers(
             profile=value_of("protocol.profile", protocol.profile),
@@ -358,7 +358,7 @@ def complete(given: Given, recommended: Answers, data_directory: Path) -> Answer
         clients=ClientAnswers(
             encryption=value_of("clients.encryption", clients.encryption),
             certificates=value_of("clients.certificates", clients.certificates),
-            ca=given.base / str(client_ca) if client_ca else clients.ca,
+            ca=path_of("clients.ca", clients.ca, given.base),
         ),
     )
     _check_together(answers, given, data_directory)
@@ -433,13 +433,18 @@ def _checked(key: str, value: object, where: str) -> object:
     return value
 
 
+def _check_version(version: object, where: str) -> None:
+    if type(version) is not int or version != 1:  # true and 1.0 are equal to 1
+        raise UnusableInput(f"Answers of version {version!r} are unknown; this program reads version 1.", where=where, code="bad-version")
+
+
 def _refuse_unbuilt(key: str, value: object, given: Given) -> None:
     question = QUESTIONS[key]
-    if question.not_yet is None:
+    if question.not_yet is None or value in (question.built or (question.default,)):
         return
-    harmless = value in question.built if question.built else value in (question.default, []) and value != ()
-    if not harmless and not (value == [] and question.default == ()):
-        raise UnusableInput(f"{question.not_yet}: {key} cannot be {value!r} yet.", where=given.where.get(key), code="not-built-yet")
+    if not value and not question.default:  # an empty list, where the default is an empty tuple
+        return
+    raise UnusableInput(f"{question.not_yet}: {key} cannot be {value!r} yet.", where=given.where.get(key), code="not-built-yet")
 
 
 def _unknown(key: str) -> str:
@@ -448,58 +453,82 @@ def _unknown(key: str) -> str:
 
 
 def _check_together(answers: Answers, given: Given, data_directory: Path) -> None:
-    def refuse(key: str, message: str, hint: str | None = None) -> UnusableInput:
-        return UnusableInput(message, where=given.where.get(key, key), hint=hint, code="does-not-fit")
+    def refuse(message: str, *keys: str, hint: str | None = None) -> UnusableInput:
+        """Return the objection; it names the line of the first of these keys that somebody gave."""
+        said = next((key for key in keys if key in given.values), None)
+        return UnusableInput(message, where=given.where.get(said, said) if said else keys[0], hint=hint, code="does-not-fit")
 
+    _check_names(answers, given)
+    _check_protocol(answers, given)
+    certificate, files, clients = answers.certificate, answers.files, answers.clients
+    if certificate.source == "new-ca":
+        inside = _data_directory_around(certificate.ca_directory, data_directory)
+        if inside is not None:
+            raise refuse(
+                f"The CA must not lie in a data directory ({inside}): its key would be in every base backup.",
+                "certificate.ca_directory",
+                hint="Name a directory elsewhere.",
+            )
+        if not 1 <= len(certificate.ca_name) <= 51:
+            raise refuse("The CA's name must have 1 to 51 characters, so that “Intermediate” still fits behind it.", "certificate.ca_name")
+        upper, upper_key = certificate.ca_days, "certificate.ca_days"
+        if certificate.intermediate:
+            if certificate.intermediate_days > certificate.ca_days:
+                message = f"The intermediate ({certificate.intermediate_days} days) cannot outlive the root ({certificate.ca_days} days)."
+                raise refuse(message, "certificate.intermediate_days", "certificate.ca_days")
+            upper, upper_key = certificate.intermediate_days, "certificate.intermediate_days"
+        if certificate.days > upper:
+            message = f"The server certificate ({certificate.days} days) cannot outlive its issuer ({upper} days)."
+            raise refuse(message, "certificate.days", upper_key)
+    if clients.certificates != "none" and certificate.source == "self-signed" and clients.ca is None:
+        raise refuse(
+            "A self-signed certificate signs no client certificates, so nobody could show one.",
+            "clients.certificates",
+            "certificate.source",
+            hint="Choose certificate.source = “new-ca”, or name the clients' CA in clients.ca.",
+        )
+    if len({files.certificate, files.key, files.ca}) < 3:
+        raise refuse("Certificate, key and CA need three different files.", "files.key", "files.certificate", "files.ca")
+    if files.key_owner == "root" and not files.key_group:
+        raise refuse(
+            "A key owned by root needs the group that may read it.", "files.key_group", "files.key_owner", hint="On Debian it is ssl-cert."
+        )
+    if files.key_owner == "server" and given.values.get("files.key_group"):
+        raise refuse("files.key_group counts only with files.key_owner = “root”; a key of the server's is for it alone.", "files.key_group")
+
+
+def _check_names(answers: Answers, given: Given) -> None:
+    from pgssl_wizard.certificates.names import parse_names  # noqa: PLC0415 - pure; kept out of the first frame
+
+    where = given.where.get("server.names", "server.names")
+    if not answers.server.names:
+        message = "At least one name or address is needed: clients compare it with the certificate."
+        raise UnusableInput(message, where=where, code="does-not-fit")
+    parse_names(answers.server.names, where)
+
+
+def _check_protocol(answers: Answers, given: Given) -> None:
     if answers.protocol.profile != "custom":
         for key in _CUSTOM_ONLY:
             if key in given.values and given.values[key] != QUESTIONS[key].default:
-                raise refuse(key, f"{key} counts only with protocol.profile = “custom”; here it is “{answers.protocol.profile}”.")
-    if not answers.server.names:
-        raise refuse("server.names", "At least one name or address is needed: clients compare it with the certificate.")
-    certificate = answers.certificate
-    if certificate.source == "new-ca":
-        if certificate.ca_directory == data_directory or data_directory in certificate.ca_directory.parents:
-            raise refuse(
-                "certificate.ca_directory",
-                "The CA must not lie in the data directory: its key would be in every base backup.",
-                "Name a directory elsewhere.",
-            )
-        if not 1 <= len(certificate.ca_name) <= 51:
-            raise refuse("certificate.ca_name", "The CA's name must have 1 to 51 characters, so that “Intermediate” still fits behind it.")
-        upper = certificate.intermediate_days if certificate.intermediate else certificate.ca_days
-        if certificate.days > upper:
-            raise refuse("certificate.days", f"The server certificate cannot outlive its issuer ({upper} days).")
-        if certificate.intermediate and certificate.intermediate_days > certificate.ca_days:
-            raise refuse("certificate.intermediate_days", f"The intermediate cannot outlive the root ({certificate.ca_days} days).")
-    if answers.clients.certificates != "none" and certificate.source == "self-signed" and answers.clients.ca is None:
-        raise refuse(
-            "clients.certificates",
-            "A self-signed certificate signs no client certificates, so nobody could show one.",
-            "Choose certificate.source = “new-ca”, or name the clients' CA in clients.ca.",
-        )
-    if len({answers.files.certificate, answers.files.key, answers.files.ca}) < 3:
-        raise refuse("files.key", "Certificate, key and CA need three different files.")
-    if answers.files.key_owner == "root" and not answers.files.key_group:
-        raise refuse("files.key_group", "A key owned by root needs the group that may read it.", "On Debian it is ssl-cert.")
+                message = f"{key} counts only with protocol.profile = “custom”; here it is “{answers.protocol.profile}”."
+                raise UnusableInput(message, where=given.where.get(key, key), code="does-not-fit")
+        return
+    from pgssl_wizard.files.versions import NEWEST  # noqa: PLC0415
+    from pgssl_wizard.protocol.profiles import check_custom  # noqa: PLC0415
+
+    try:
+        check_custom(answers.protocol, NEWEST)  # what one version alone refuses is said with the plan
+    except UnusableInput as error:
+        error.where = given.where.get(error.where or "", error.where)
+        raise
 
 
-def _key_lines(text: str) -> dict[str, int]:
-    """Return the line of every key and table of a TOML text, by dotted name; tomllib does not tell."""
-    lines: dict[str, int] = {}
-    section = ""
-    for number, line in enumerate(text.split("\n"), start=1):
-        table = re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$", line)
-        if table:
-            section = ".".join(part.strip().strip("\"'") for part in table.group(1).split("."))
-            lines.setdefault(section, number)
-            continue
-        key = re.match(r"\s*([A-Za-z0-9_.\-\"' ]+?)\s*=", line)
-        if key:
-            name = ".".join(part.strip().strip("\"'") for part in key.group(1).split("."))
-            full = f"{section}.{name}" if section else name
-            lines.setdefault(full, number)
-            lines.setdefault(full.partition(".")[0], number)
-            for inner in re.findall(r"[{,]\s*([A-Za-z0-9_-]+)\s*=", line[key.end() - 1 :]):
-                lines.setdefault(f"{full}.{inner}", number)
-    return lines
+def _data_directory_around(path: Path, data_directory: Path) -> Path | None:
+    """Return the data directory, of this cluster or another, that a path lies in, symbolic links followed; None when it is in none."""
+    real = Path(os.path.realpath(path))
+    own = {data_directory, Path(os.path.realpath(data_directory))}
+    for directory in (path, *path.parents, real, *real.parents):
+        if directory in own or os.path.exists(directory / "PG_VERSION"):  # noqa: PTH110 - never raises, whatever stands in the way
+            return directory
+    return None

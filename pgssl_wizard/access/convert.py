@@ -13,16 +13,19 @@ from pathlib import Path
 from typing import Literal
 
 from pgssl_wizard.files import hba_edit
-from pgssl_wizard.files.hba import Rule
+from pgssl_wizard.files.hba import Rule, parse_rules
+from pgssl_wizard.files.tokens import fields, logical_lines
 from pgssl_wizard.plan.model import RuleChange
 
 Certificates = Literal["none", "optional", "verify-ca", "verify-full", "cert"]
 
 #: `all` does not cover physical replication.
 LAST_LINE = "hostnossl all,replication all all reject"
-_CERTIFICATE_OPTIONS = frozenset({"clientcert"})
-#: What `cert` cannot keep from the method it replaces.
-_METHOD_OPTIONS_KEPT = frozenset({"clientcert", "clientname", "map"})
+#: What the method `cert` keeps of the options of the method it replaces. A map stays behind: it was written for other names,
+#: of Kerberos principals or LDAP entries, and might let a certificate in as somebody else.
+_KEPT_BY_CERT = frozenset({"clientname"})
+#: How much a rule asks of a client's certificate; a rule that asks for more than is wanted stays as it is.
+_STRENGTH = {None: 0, "0": 0, "no-verify": 0, "verify-ca": 1, "verify-full": 2, "cert": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +87,13 @@ def convert(rules: Sequence[Rule], data: Mapping[Path, bytes], hba_file: Path, m
         after[rule.file, rule.line] = lines
     changes = [_change(rule, steps[rule.file, rule.line], data, after, major) for rule in rules]
     if wanted.encryption_required and not _has_last_line(rules):
-        files[hba_file] = hba_edit.append(files[hba_file], LAST_LINE)
-        fields = ("hostnossl", "all,replication", "all", "all", "reject")
-        changes.append(RuleChange(hba_file, 0, "", (LAST_LINE,), "add", fields, "plaintext is refused in clear words"))
+        whole = files[hba_file]
+        if major >= 14 and whole.rstrip(b"\r\n").endswith(b"\\"):
+            # A backslash at the very end, in a comment as well, would swallow the new line.
+            whole = hba_edit.append(whole, "")
+        files[hba_file] = hba_edit.append(whole, LAST_LINE)
+        table = ("hostnossl", "all,replication", "all", "all", "reject")
+        changes.append(RuleChange(hba_file, 0, "", (LAST_LINE,), "add", table, "plaintext is refused in clear words"))
     return Conversion(tuple(changes), {path: new for path, new in files.items() if new != data[path]})
 
 
@@ -96,7 +103,7 @@ def _step(rule: Rule, wanted: Wanted, demand: str | None) -> _Step:
         return _Step("keep", note="stays")
     has = _demanded(rule)
     if rule.type == "hostssl":
-        if demand and has != demand:
+        if demand and _STRENGTH.get(has, 0) < _STRENGTH[demand]:
             return _Step("change", "hostssl", None, True, f"now asks for a certificate ({demand})")
         return _Step("keep", note="stays")
     if rule.type == "hostnossl":
@@ -125,7 +132,7 @@ def _demanded(rule: Rule) -> str | None:
 def _apply(data: bytes, rule: Rule, step: _Step, demand: str | None, major: int) -> tuple[bytes, tuple[str, ...]]:
     if step.action == "comment-out":
         return hba_edit.comment_out(data, rule.line, major), ()
-    original = hba_edit.text_of(data, rule.line, major)
+    original = _bytes_of(data, rule)
     # The rule that is changed for TLS: the second one when a GSS twin goes first.
     tls_first = step.first == "hostssl"
     if step.second:
@@ -145,23 +152,39 @@ def _rewrite(data: bytes, rule: Rule, kind: str, demand: str | None, major: int)
     if rule.type != kind:
         data = hba_edit.replace_type(data, line, kind, major)
     if demand == "cert":
-        drop = frozenset(name for name, _ in rule.options) - _METHOD_OPTIONS_KEPT | _CERTIFICATE_OPTIONS
-        data = hba_edit.remove_options(data, line, drop, major)
+        data = _without_options(data, rule, major)
+        for name, value in rule.options:
+            if name in _KEPT_BY_CERT:
+                data = hba_edit.set_option(data, line, name, value, major)
         data = hba_edit.replace_method(data, line, "cert", major)
     elif demand:
+        if sum(name == "clientcert" for name, _ in rule.options) > 1:
+            # The last of several counts; one is enough.
+            data = hba_edit.remove_options(data, line, frozenset({"clientcert"}), major)
         data = hba_edit.set_option(data, line, "clientcert", demand, major)
     return data
 
 
-def _alone(text: str, kind: str, demand: str | None, major: int) -> str:
-    """Return one rule's text rewritten, as if it stood in a file of its own."""
-    from pgssl_wizard.files.hba import parse_rules  # noqa: PLC0415 - only for the rare rules that are split
+def _without_options(data: bytes, rule: Rule, major: int) -> bytes:
+    """Return the file without any option of the rule, blanks or commas between them included."""
+    line = next(line for line in logical_lines(data, major) if line.first == rule.line)
+    words = [word for field in fields(line.text) for word in field]
+    left = len(words) - len(rule.options)
+    start, end = line.end_offset(words[left - 1].end), line.end_offset(words[-1].end)
+    return data[:start] + data[end:]
 
-    data = text.encode("utf-8", "surrogateescape") + b"\n"
+
+def _alone(original: bytes, kind: str, demand: str | None, major: int) -> str:
+    """Return one rule rewritten, as if it stood in a file of its own; bytes that are no UTF-8 come back as surrogates."""
     here = Path("/rule")
-    rule = parse_rules(here, major, lambda path: data if path == here else b"x", lambda _: None)[0]
-    new = _rewrite(data, rule, kind, demand, major)
-    return hba_edit.text_of(new, 1, major)
+    # An `@file` beside it only has to hold some word, so that its field does not vanish.
+    rule = parse_rules(here, major, lambda path: original if path == here else b"x", lambda _: None)[0]
+    return _bytes_of(_rewrite(original, rule, kind, demand, major), rule).decode("utf-8", "surrogateescape")
+
+
+def _bytes_of(data: bytes, rule: Rule) -> bytes:
+    """Return the physical lines of a rule, without the ending of the last."""
+    return b"\n".join(data.split(b"\n")[rule.line - 1 : rule.last_line]).removesuffix(b"\r")
 
 
 def _change(
@@ -171,7 +194,7 @@ def _change(
     address = rule.address or ""
     if rule.netmask:
         address = f"{address} {rule.netmask}"
-    fields = (
+    table = (
         rule.type,
         ",".join(token.text for token in rule.databases),
         ",".join(token.text for token in rule.users),
@@ -181,13 +204,13 @@ def _change(
     lines = after.get((rule.file, rule.line), ())
     if step.action == "keep":
         lines = (before,)
-    return RuleChange(rule.file, rule.line, before, lines, step.action, fields, step.note)
+    return RuleChange(rule.file, rule.line, before, lines, step.action, table, step.note)
 
 
 def _has_last_line(rules: Sequence[Rule]) -> bool:
     """Whether plaintext is already refused for everybody at the end: by such a rule, with no GSS rule behind it."""
     for rule in reversed(rules):
-        if rule.type == "hostgssenc" or (rule.type in {"host", "hostnogssenc"} and rule.method == "gss"):
+        if rule.type == "hostgssenc" or (rule.type == "host" and rule.method == "gss"):
             return False
         databases = {token.text for token in rule.databases if not token.quoted}
         users = {token.text for token in rule.users if not token.quoted}

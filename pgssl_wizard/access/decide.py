@@ -156,6 +156,22 @@ def _expression_matches(expression: str, text: str) -> bool:
         return False
 
 
+#: How auth_failed names the methods; passwords of every kind are just that.
+_FAILED = {
+    "trust": '"trust"',
+    "ident": "Ident",
+    "peer": "Peer",
+    "gss": "GSSAPI",
+    "sspi": "SSPI",
+    "pam": "PAM",
+    "bsd": "BSD",
+    "ldap": "LDAP",
+    "cert": "certificate",
+    "radius": "RADIUS",
+    "oauth": "OAuth bearer",
+}
+
+
 def _end(rule: Rule, attempt: Attempt, major: int, ssl_ca: bool) -> Decision:
     wanted = rule.option("clientcert")
     if rule.method == "cert":
@@ -171,18 +187,18 @@ def _end(rule: Rule, attempt: Attempt, major: int, ssl_ca: bool) -> Decision:
         return Decision("reject", rule, "reject", "the rule rejects", _refusal("pg_hba.conf rejects connection for", attempt, major))
     compared = wanted == "verify-full" and rule.option("map") is None and rule.option("clientname") != "DN"
     if compared and attempt.certificate and attempt.certificate.cn != attempt.user:
-        messages = {"cert": "certificate authentication failed", "trust": '"trust" authentication failed'}
-        said = messages.get(rule.method, "password authentication failed")
-        return Decision("reject", rule, rule.method, "the certificate names another role", f'{said} for user "{attempt.user}"')
+        said = _FAILED.get(rule.method, "password")
+        message = f'{said} authentication failed for user "{attempt.user}"'
+        return Decision("reject", rule, rule.method, "the certificate names another role", message)
     return Decision("accept", rule, rule.method, f"the rule's method is {rule.method}")
 
 
 def _refusal(opening: str, attempt: Attempt, major: int) -> str:
-    """Return the server's text for a refused attempt; 13 wrote `SSL off` for `no encryption`."""
-    if attempt.gss:
-        state = "GSS encryption"
-    elif major == 13:
+    """Return the server's text for a refused attempt; 13 knows only `SSL on` and `SSL off`, under GSS encryption too."""
+    if major == 13:
         state = "SSL on" if attempt.tls else "SSL off"
+    elif attempt.gss:
+        state = "GSS encryption"
     else:
         state = "SSL encryption" if attempt.tls else "no encryption"
     host = attempt.address if attempt.address is not None else "[local]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,16 +17,21 @@ from pgssl_wizard.files.settings import resolve
 from pgssl_wizard.files.values import boolean
 from pgssl_wizard.server import command_line, postmaster
 
-#: Places where packages put data directories, as patterns.
-_PLACES = (
+#: Places where packages put data directories, as patterns; `~` is the home of whoever asks.
+PLACES = (
     "/var/lib/postgresql/*/*",
-    "/var/lib/postgresql/*/docker",
     "/var/lib/postgresql/data",
     "/var/lib/pgsql/data",
     "/var/lib/pgsql/*/data",
+    "/var/lib/postgres/data",
+    "/var/db/postgres/data*",
     "/usr/local/pgsql/data",
     "/usr/local/var/postgres*",
-    "/opt/homebrew/var/postgresql*",
+    "/opt/homebrew/var/postgres*",
+    "/home/linuxbrew/.linuxbrew/var/postgres*",
+    "/Library/PostgreSQL/*/data",
+    "~/Library/Application Support/Postgres/var-*",
+    "/bitnami/postgresql/data",
 )
 
 
@@ -51,75 +57,95 @@ class FoundCluster:
 
 
 def find(extra: tuple[Path, ...] = ()) -> list[FoundCluster]:
-    """Return the data directories of this machine: running ones first, newest version first.
+    """Return the data directories of this machine: running ones first, newest version first, unusable ones last.
 
     Args:
         extra: directories that the person named; they come first of all.
     """
-    named = [path.resolve() for path in extra if path.exists()]
-    candidates = dict.fromkeys([*named, *_of_processes(), *_of_debian(), *_of_places(), *_of_environment()])
+    named = [describe(path) for path in extra]
+    candidates = dict.fromkeys([*_of_processes(), *_of_debian(), *_of_places(), *_of_environment()])
     # A configuration directory and the data directory that it names are one cluster.
-    found = list({each.data_directory: each for each in map(describe, candidates)}.values())
-    first = set(named)
+    by_directory = {each.data_directory: each for each in (*named, *map(describe, candidates))}
+    first = [each.data_directory for each in named]
     return sorted(
-        found, key=lambda each: (each.data_directory not in first, not each.running, -_number(each.version), str(each.data_directory))
+        by_directory.values(),
+        key=lambda each: (
+            first.index(each.data_directory) if each.data_directory in first else len(first),
+            each.problem is not None,
+            not each.running,
+            -(int(each.version) if each.version.isdigit() else 0),
+            str(each.data_directory),
+        ),
     )
 
 
 def describe(path: Path) -> FoundCluster:
     """Return one directory for the list."""
+    directory = path
     try:
-        directory = layout.data_directory_of(path)
-    except WizardError as error:
-        return FoundCluster(path, path.name, "", running=False, problem=error.message)
-    try:
+        named = layout.named(path)
+        directory = named.data_directory
         major = layout.major_of(directory)
         server = postmaster.read(directory)
         arguments = command_line.settings(directory, server)
-        place = layout.place_of(directory, major, server, arguments)
+        place = layout.place_of(directory, major, server, arguments, named.config_file if server is None else None)
         tls, worrying = _tls(place, arguments)
         return FoundCluster(directory, layout.label_of(place), str(major), server is not None, tls, worrying)
     except WizardError as error:
-        return FoundCluster(directory, directory.name, "", running=False, problem=error.message)
-    except OSError as error:
-        return FoundCluster(directory, directory.name, "", running=False, problem=f"cannot be read: {error.strerror}")
+        problem = " ".join(part for part in (error.message, error.hint if error.code == "no-permission" else None) if part)
+    except (OSError, ValueError) as error:
+        problem = f"It cannot be read: {getattr(error, 'strerror', None) or error}."
+    label = f"{path.parent.name}/{path.name}" if layout.DEBIAN_CONFIGURATION in path.parents else layout.short_name(directory)
+    return FoundCluster(directory, label, "", running=False, problem=problem)
 
 
-def _tls(place: layout.Place, arguments: dict[str, str] | object) -> tuple[str, bool]:
+def _tls(place: layout.Place, arguments: Mapping[str, str]) -> tuple[str, bool]:
+    """Return the state of TLS in words, and whether it wants attention."""
     recorder = Recorder()
-    given = arguments if isinstance(arguments, dict) else {}
-    resolution = resolve(
-        place.config_file, place.data_directory / "postgresql.auto.conf", recorder.read, recorder.list_directory, given, place.major
-    )
-    if not resolution.files_read:
-        return "configuration cannot be read", True
+    auto_conf = place.data_directory / "postgresql.auto.conf"
+    resolution = resolve(place.config_file, auto_conf, recorder.read, recorder.list_directory, arguments, place.major)
+    if place.config_file not in resolution.files_read:
+        return "its configuration cannot be read", True
     ssl = resolution.winner("ssl")
     if ssl is None or not boolean(ssl.value):
         return "TLS off", False
     certificate = path_in(place.data_directory, resolution, "ssl_cert_file", "server.crt")
     data = recorder.read(certificate) if certificate else None
-    leaf = chain_facts(certificate, data, None)[:1] if certificate and data else []
+    # `cryptography` takes longer to import than all the rest takes to run; most lists do without it.
+    leaf = chain_facts(certificate, data)[:1] if certificate and data else []
     state = state_in_words(leaf[0] if leaf else None, datetime.now(UTC))
     return f"TLS on, {state}", not state.startswith("certificate to")
 
 
-def _of_processes() -> list[Path]:
-    """Data directories of running servers (Linux): a postmaster works in its data directory."""
-    found = []
+def _of_processes() -> Iterator[Path]:
+    """Yield the data directories of running servers (Linux): a postmaster works in its data directory."""
     for entry in _names(Path("/proc")):
         if not entry.isdigit():
             continue
         process = Path("/proc", entry)
         try:
-            if (process / "comm").read_text(encoding="utf-8", errors="replace").strip() not in {"postgres", "postmaster"}:
+            if (process / "comm").read_bytes().strip() not in {b"postgres", b"postmaster", b"edb-postgres"}:
                 continue
-            directory = (process / "cwd").readlink()
-            first_line = (directory / "postmaster.pid").read_text(encoding="utf-8", errors="replace").split("\n", 1)[0]
+            directory = _working_directory(process)
         except OSError:
             continue
-        if first_line.strip() == entry:
-            found.append(directory)
-    return found
+        if directory is not None:
+            yield directory
+
+
+def _working_directory(process: Path) -> Path | None:
+    """Return a postmaster's data directory, None for its children and for servers in containers, whose paths mean nothing here."""
+    try:
+        directory = (process / "cwd").readlink()
+        first_line = (directory / "postmaster.pid").read_bytes().split(b"\n", 1)[0]
+    except PermissionError:
+        # Somebody else's server: its command line is open to all. Children have rewritten theirs.
+        arguments = (process / "cmdline").read_bytes().split(b"\0")
+        if b"-D" not in arguments[1:-1]:
+            return None
+        directory = Path(os.fsdecode(arguments[arguments.index(b"-D") + 1]))
+        return directory if directory.is_absolute() and os.path.lexists(directory) else None
+    return directory if first_line.strip() == os.fsencode(process.name) else None
 
 
 def _of_debian() -> list[Path]:
@@ -129,19 +155,30 @@ def _of_debian() -> list[Path]:
         return []
 
 
-def _of_places() -> list[Path]:
-    found = []
-    for pattern in _PLACES:
+def _of_places() -> Iterator[Path]:
+    for pattern in PLACES:
+        whole = Path(pattern).expanduser() if pattern.startswith("~") else Path(pattern)
         try:
-            found += [path for path in Path("/").glob(pattern.lstrip("/")) if (path / "PG_VERSION").exists()]
-        except OSError:
+            matches = sorted(Path(whole.anchor).glob(str(whole).lstrip("/"))) if whole.is_absolute() else []
+        except (OSError, ValueError):
             continue
-    return [path.resolve() for path in found]
+        yield from (path.resolve() for path in matches if _holds_data(path))
 
 
 def _of_environment() -> list[Path]:
     named = os.environ.get("PGDATA")
-    return [Path(named).resolve()] if named and (Path(named) / "PG_VERSION").exists() else []
+    return [Path(named).resolve()] if named and _holds_data(Path(named)) else []
+
+
+def _holds_data(path: Path) -> bool:
+    """Whether this is a data directory, or one of which we may not know: those are shown with the reason."""
+    try:
+        names = os.listdir(path)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return "PG_VERSION" in names
 
 
 def _names(path: Path) -> list[str]:
@@ -149,7 +186,3 @@ def _names(path: Path) -> list[str]:
         return os.listdir(path)
     except OSError:
         return []
-
-
-def _number(version: str) -> int:
-    return int(version) if version.isdigit() else 0

@@ -53,6 +53,7 @@ class Setting:
         file, line: the winning line, None for default and command line.
         in_force: what the running server says now, None when nobody could ask it.
         overridden: the lines that set it too and lose, as `file:line`.
+        included_by: the include lines that lead from postgresql.conf to `file`, as `file:line`.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Setting:
     line: int | None = None
     in_force: str | None = None
     overridden: tuple[str, ...] = ()
+    included_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +120,12 @@ class ServerSays:
         in_recovery: a standby.
         sessions: client sessions over TCP, our own not counted.
         pending: settings whose file value differs from the one in force (somebody's edits waiting for a reload), in words.
-        rules_edited_since_load: the rules file changed after the server last loaded its configuration.
+        rules_edited_since_load: a file of the rules or maps changed after the server last loaded its configuration.
         allow_alter_system: False when ALTER SYSTEM is refused (17 and later).
+        roles: that can log in.
+        standbys: how many servers stream from this one now.
+        restart_pending: settings whose file value counts only after a restart, in words.
+        edited: which files of rules and maps those are.
     """
 
     user: str
@@ -131,6 +137,8 @@ class ServerSays:
     allow_alter_system: bool = True
     roles: tuple[str, ...] = ()
     standbys: int = 0
+    restart_pending: tuple[str, ...] = ()
+    edited: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from pgssl_wizard.cluster import findings as sayings
 from pgssl_wizard.cluster import layout, managed, server_says
-from pgssl_wizard.cluster.certificates import certificates_at
+from pgssl_wizard.cluster.certificates import tls_files
 from pgssl_wizard.cluster.facts import Cluster, FileFact, Postmaster, ServerSays
 from pgssl_wizard.cluster.names import found_names
-from pgssl_wizard.cluster.reading import Recorder, fact_of, owner_in_words
-from pgssl_wizard.cluster.settings import path_in, settings_of
+from pgssl_wizard.cluster.reading import Recorder, fact_of, owner_in_words, who_can_read
+from pgssl_wizard.cluster.settings import Live, path_in, settings_of
 from pgssl_wizard.errors import Refused, WizardError
-from pgssl_wizard.files.hba import parse_rules
+from pgssl_wizard.files.hba import files_of, parse_rules
 from pgssl_wizard.files.settings import Resolution, resolve
 from pgssl_wizard.server import command_line, handshake, log, postmaster, programs
+from pgssl_wizard.server.identity import Identity
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +30,19 @@ class _Asked:
     """What the running server answered, or why nobody could ask."""
 
     said: ServerSays | None = None
-    in_force: dict[str, str] | None = None
+    live: Live = field(default_factory=Live)
+    loaded: float = 0.0
     problem: str | None = None
     tls_answers: bool | None = None
     served_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asides:
+    """What the server's programs told: themselves, and what they hold against the settings files."""
+
+    programs: programs.Programs | None = None
+    refusal: str | None = None
 
 
 def inspect(data_directory: Path, *, pg_bin: Path | None = None, user: str | None = None, database: str | None = None) -> Cluster:
@@ -43,44 +58,52 @@ def inspect(data_directory: Path, *, pg_bin: Path | None = None, user: str | Non
         UnusableInput: this is no data directory.
         Refused: it cannot be read, or is of an unknown version.
     """
-    directory = layout.data_directory_of(data_directory)
+    named = layout.named(data_directory)
+    directory = named.data_directory
     status = directory.stat()
     owner = owner_in_words(status.st_uid, status.st_gid)
-    if os.geteuid() not in {0, status.st_uid}:
-        raise Refused(
-            f"This data directory belongs to {owner.split(':')[0]}.",
-            where=str(directory),
-            hint=f"Run this as root, or as {owner.split(':')[0]}.",
-            code="no-permission",
-        )
+    _must_be_ours(directory, status.st_uid, owner)
     major = layout.major_of(directory)
     server = postmaster.read(directory)
     arguments = dict(command_line.settings(directory, server))
-    place = layout.place_of(directory, major, server, arguments)
+    place = layout.place_of(directory, major, server, arguments, named.config_file if server is None else None)
+    # The programs run while we wait for the server and import its client library.
+    aside = _Aside(lambda: _run_programs(major, pg_bin, directory, place.config_file))
+    asked = _ask(server, user, database, status.st_uid)
+    if asked.live.in_force.get("config_file") and server is not None:
+        # What the server itself says beats every reading of its command line.
+        place = layout.place_of(directory, major, server, arguments, Path(asked.live.in_force["config_file"]))
     recorder = Recorder()
     auto_conf = directory / "postgresql.auto.conf"
     resolution = resolve(place.config_file, auto_conf, recorder.read, recorder.list_directory, arguments, major)
-    defaults = {"hba_file": str(place.config_file.parent / "pg_hba.conf"), "ident_file": str(place.config_file.parent / "pg_ident.conf")}
-    hba_file = _file(directory, resolution, "hba_file", defaults)
-    ident_file = _file(directory, resolution, "ident_file", defaults)
+    defaults = {"hba_file": str(place.config_directory / "pg_hba.conf"), "ident_file": str(place.config_directory / "pg_ident.conf")}
+    hba_file = _file(directory, resolution, "hba_file", defaults, asked.live)
+    ident_file = _file(directory, resolution, "ident_file", defaults, asked.live)
     rules = parse_rules(hba_file, major, recorder.read, recorder.list_directory)
     recorder.read(ident_file)
     for path in (place.config_file, hba_file):
-        _must_be_readable(recorder.files.get(path) or fact_of(path))
-    found_programs = _programs(major, pg_bin, directory)
-    asked = _ask(server, hba_file, user, database, status.st_uid)
-    certificate = path_in(directory, resolution, "ssl_cert_file", "server.crt")
-    key = path_in(directory, resolution, "ssl_key_file", "server.key")
-    settings = settings_of(resolution, major, auto_conf, defaults, asked.in_force or {})
-    tls_on = settings["ssl"].value == "on"
-    certificates, _ = certificates_at(
-        certificate if tls_on else None, key if tls_on else None, path_in(directory, resolution, "ssl_ca_file", "")
+        _must_be_there(recorder.files.get(path) or fact_of(path))
+    for fact in recorder.files.values():
+        _must_be_readable(fact)
+    if asked.said is not None:
+        rule_files = files_of(hba_file, major, recorder.read, recorder.list_directory)
+        edited = server_says.edited_since((*rule_files, *([ident_file] if ident_file in recorder.files else [])), asked.loaded)
+        asked = replace(asked, said=replace(asked.said, rules_edited_since_load=bool(edited), edited=edited))
+    settings = settings_of(resolution, major, auto_conf, defaults, asked.live)
+    groups = _groups(server, status.st_uid, status.st_gid)
+    tls = tls_files(
+        path_in(directory, resolution, "ssl_cert_file", "server.crt"),
+        path_in(directory, resolution, "ssl_key_file", "server.key"),
+        path_in(directory, resolution, "ssl_ca_file", ""),
+        status.st_uid,
+        groups,
     )
-    heads = [fact.data or b"" for fact in recorder.files.values()]
+    ran = aside.result()
+    found = ran.programs
     cluster = Cluster(
         data_directory=directory,
         major=major,
-        server_version=found_programs.version if found_programs else str(major),
+        server_version=found.version if found else str(major),
         owner=owner,
         uid=status.st_uid,
         gid=status.st_gid,
@@ -90,10 +113,10 @@ def inspect(data_directory: Path, *, pg_bin: Path | None = None, user: str | Non
         hba_file=hba_file,
         ident_file=ident_file,
         auto_conf=auto_conf,
-        managed_by=managed.manager_of(directory, heads),
-        bin_directory=found_programs.bin_directory if found_programs else None,
-        tls_built_in=found_programs.tls if found_programs else None,
-        openssl_version=found_programs.openssl if found_programs else None,
+        managed_by=managed.manager_of(directory, place.config_file, {path: fact.data or b"" for path, fact in recorder.files.items()}),
+        bin_directory=found.bin_directory if found else None,
+        tls_built_in=found.tls if found else None,
+        openssl_version=found.openssl if found else None,
         postmaster=server,
         server=asked.said,
         server_problem=asked.problem,
@@ -104,56 +127,118 @@ def inspect(data_directory: Path, *, pg_bin: Path | None = None, user: str | Non
         directories=recorder.directories,
         command_line=arguments,
         settings=settings,
-        certificates=certificates,
+        certificates=tls.certificates,
         rules=rules,
-        found_names=found_names(settings, certificates),
+        found_names=found_names(settings, tls.certificates),
         label=layout.label_of(place),
     )
-    return replace(cluster, findings=sayings.of_cluster(cluster, resolution))
+    left_pid = _left_pid(directory) if server is None else None
+    return replace(cluster, findings=sayings.of_cluster(cluster, sayings.Evidence(resolution, tls, ran.refusal, groups, left_pid)))
 
 
-def _file(directory: Path, resolution: Resolution, name: str, defaults: dict[str, str]) -> Path:
+class _Aside(Generic[_T]):
+    """Something done beside the main way; its error comes out where its result is asked for."""
+
+    def __init__(self, body: Callable[[], _T]) -> None:
+        self._results: list[_T] = []
+        self._errors: list[BaseException] = []
+        self._body = body
+        self._thread = threading.Thread(target=self._run, name="aside", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._results.append(self._body())
+        except BaseException as error:  # noqa: BLE001 - raised again by `result`
+            self._errors.append(error)
+
+    def result(self) -> _T:
+        """Return what came out, when it has."""
+        self._thread.join()
+        if self._errors:
+            raise self._errors[0]
+        return self._results[0]
+
+
+def _run_programs(major: int, pg_bin: Path | None, directory: Path, config_file: Path) -> _Asides:
+    """Find the server's programs, and let them read the settings files: they know every setting, we only those around TLS."""
+    try:
+        found = programs.find(major, pg_bin, directory)
+    except Refused:
+        if pg_bin is not None:
+            raise
+        return _Asides()
+    try:
+        programs.postgres_c(found, "ssl", directory, {"config_file": str(config_file)})
+    except Refused as error:
+        return _Asides(found, error.message if error.code == "server-refuses-files" else None)
+    return _Asides(found)
+
+
+def _must_be_ours(directory: Path, uid: int, owner: str) -> None:
+    if os.geteuid() in {0, uid}:
+        return
+    name = owner.partition(":")[0]
+    raise Refused(
+        f"This data directory belongs to {name}.", where=str(directory), hint=f"Run this as root, or as {name}.", code="no-permission"
+    )
+
+
+def _file(directory: Path, resolution: Resolution, name: str, defaults: Mapping[str, str], live: Live) -> Path:
+    """Return the file of the rules or maps: as the running server says, unless a restart will change it; else as the files say."""
+    if live.in_force.get(name):
+        return Path(live.in_force[name])
     winner = resolution.winner(name)
-    if winner is None:
+    if winner is None or not winner.value:
         return Path(defaults[name])
     # A relative value means the directory in which the server was started, which nobody can know; the data directory is
     # where a postmaster works, and the best guess.
     return directory / winner.value
 
 
-def _must_be_readable(fact: FileFact) -> None:
+def _must_be_there(fact: FileFact) -> None:
     if not fact.exists:
         raise Refused("This file is missing; the server would not start without it.", where=str(fact.path), code="unreadable-file")
+
+
+def _must_be_readable(fact: FileFact) -> None:
     if fact.problem:
+        able = f"; {who_can_read(fact)} can read it" if fact.owner else ""
         raise Refused(
-            f"This file cannot be used: {fact.problem}.",
+            f"This file cannot be used: {fact.problem}{able}.",
             where=str(fact.path),
             hint="Run this as root, or as the user that owns the cluster.",
             code="unreadable-file",
         )
 
 
-def _programs(major: int, pg_bin: Path | None, directory: Path) -> programs.Programs | None:
+def _groups(server: Postmaster | None, uid: int, gid: int) -> frozenset[int]:
+    """Return the groups that count when the server opens a file: those of the running process, else its user's."""
+    running = command_line.groups(server.pid) if server else None
+    return running if running is not None else frozenset(Identity.of(uid, gid).groups)
+
+
+def _left_pid(directory: Path) -> int | None:
+    """Return the process that a postmaster.pid names although no server of this directory is there; None: there is no such file."""
     try:
-        return programs.find(major, pg_bin, directory)
-    except Refused:
-        if pg_bin is not None:
-            raise
+        first = (directory / "postmaster.pid").read_bytes().split(b"\n", 1)[0].strip()
+    except OSError:
         return None
+    return abs(int(first)) if first.removeprefix(b"-").isdigit() else 0
 
 
-def _ask(server: Postmaster | None, hba_file: Path, user: str | None, database: str | None, uid: int) -> _Asked:
+def _ask(server: Postmaster | None, user: str | None, database: str | None, uid: int) -> _Asked:
     if server is None:
         return _Asked()
     from pgssl_wizard.server import admin  # noqa: PLC0415 - psycopg only where a server runs
 
     address = admin.loopback(server.listen_address)
-    served = handshake.fetch(address, server.port) if address else None
-    tls = True if served else (handshake.answers_tls(address, server.port) if address else None)
-    sha = served.sha256 if served else None
+    met = handshake.probe(address, server.port) if address else None
+    tls = None if met is None or met.answer == "nobody" else met.answer == "tls"
+    sha = met.served.sha256 if met and met.served else None
     try:
         with admin.connect(server, user, database, uid) as session:
-            said, in_force = server_says.ask(session, hba_file)
+            told = server_says.ask(session)
     except WizardError as error:
         return _Asked(problem=str(getattr(error, "reason", error.message)), tls_answers=tls, served_sha256=sha)
-    return _Asked(said, in_force, None, tls, sha)
+    return _Asked(told.said, told.live, told.loaded, tls_answers=tls, served_sha256=sha)

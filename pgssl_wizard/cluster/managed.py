@@ -4,47 +4,77 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
 from pgssl_wizard.findings import Finding
 
-#: Words in the head of a file that say a tool writes it anew, and the tool's name.
-_HEADERS = (
-    (re.compile(rb"overwritten by Patroni", re.IGNORECASE), "Patroni"),
-    (re.compile(rb"cloudnative-?pg|cnpg", re.IGNORECASE), "CloudNativePG"),
-)
+#: How many bytes of a file count as its head.
+_HEAD = 2000
+
+_COMMENT = rb"(?im)^\s*#[^\n]*?"
+_PATRONI = re.compile(_COMMENT + rb"overwritten by Patroni")
+_CLOUDNATIVEPG = re.compile(rb"(?m)^[^#\n]*\bmap=cnpg_streaming_replica\b")
 _CONFIGURATION_MANAGEMENT = re.compile(
-    rb"(ansible managed|managed by (?:ansible|puppet|chef|salt)|this file is managed by[^\n]*)", re.IGNORECASE
+    _COMMENT
+    + rb"\b(ansible managed|(?:managed|generated|maintained|controlled|deployed) (?:by|with|via) (?:ansible|puppet|chef|salt(?:stack)?|cfengine|terraform)|"
+    + rb"this file (?:is|was) (?:managed|generated|maintained) (?:by|with)[^\n]{0,60}|puppet managed|do not edit[^\n]{0,60})"
 )
 
+#: Files in (or beside) the data directory that only one system leaves there.
+_TRACES = (
+    ("patroni.dynamic.json", "Patroni"),
+    ("postgresql.base.conf", "Patroni"),
+    ("postgresql-auto-failover.conf", "pg_auto_failover"),
+    ("../keeperstate", "Stolon"),
+)
 
-def manager_of(data_directory: Path, heads: Iterable[bytes]) -> str | None:
-    """Return the name of a system that writes this cluster's configuration itself, or None."""
-    if (data_directory / "patroni.dynamic.json").exists() or (data_directory / "postgresql.base.conf").exists():
+#: Places in the root of a container that only an operator's images have.
+_OPERATOR_PLACES = (
+    (Path("/controller/manager"), "CloudNativePG"),
+    (Path("/scripts/configure_spilo.py"), "Spilo"),
+)
+_PGO_CERTIFICATES = Path("/pgconf/tls")
+
+
+def manager_of(data_directory: Path, config_file: Path, files: Mapping[Path, bytes]) -> str | None:
+    """Return the name of a system that writes this cluster's configuration itself, or None.
+
+    Args:
+        data_directory: looked into for traces.
+        config_file: postgresql.conf.
+        files: every configuration file read, by path.
+    """
+    for name, manager in _TRACES:
+        if os.path.lexists(data_directory / name):
+            return manager
+    if any(_PATRONI.search(data[:_HEAD]) for data in files.values()):
         return "Patroni"
-    for head in heads:
-        for pattern, name in _HEADERS:
-            if pattern.search(head[:2000]):
-                return name
-    if Path("/controller/manager").exists():
+    if any(_CLOUDNATIVEPG.search(data) for data in files.values()):
         return "CloudNativePG"
-    if Path("/pgconf/tls").exists() and "KUBERNETES_SERVICE_HOST" in os.environ:
-        return "Crunchy PGO"
+    if config_file.resolve().is_relative_to("/nix/store"):
+        return "NixOS"
+    for place, manager in _OPERATOR_PLACES:
+        if os.access(place, os.F_OK):
+            return manager
     if "SPILO_CONFIGURATION" in os.environ:
         return "Spilo"
+    if "KUBERNETES_SERVICE_HOST" in os.environ and os.access(_PGO_CERTIFICATES, os.F_OK):
+        return "Crunchy PGO"
     return None
 
 
 def told_by_headers(path: Path, data: bytes) -> Finding | None:
     """Return a warning when a file says that configuration management writes it."""
-    found = _CONFIGURATION_MANAGEMENT.search(data[:2000])
-    if not found:
+    found = _CONFIGURATION_MANAGEMENT.search(data[:_HEAD])
+    # postgresql.auto.conf says so of ALTER SYSTEM, in every cluster.
+    if not found or b"ALTER SYSTEM" in data[:_HEAD]:
         return None
+    words = " ".join(found.group(1).decode("utf-8", "replace").split())
     return Finding(
         "warning",
         "configuration-management",
-        f"{path.name} says “{found.group(1).decode('utf-8', 'replace').strip()}”: its next run may undo what is changed here.",
+        f"{path.name} says “{words}”: the next run of whatever writes it may undo what is changed here.",
         "Change it there too.",
         str(path),
     )

@@ -2,85 +2,95 @@
 
 from __future__ import annotations
 
-import fcntl
 import ipaddress
-import os
 import socket
-import struct
+import threading
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from functools import cache
 
+from pgssl_wizard.certificates.names import parse_name
+from pgssl_wizard.cluster.addresses import interface_addresses
 from pgssl_wizard.cluster.facts import CertificateFact, FoundName, Setting
+from pgssl_wizard.errors import UnusableInput
+from pgssl_wizard.files.values import boolean
 
-_SIOCGIFADDR = 0x8915
+#: Seconds that the resolver gets for the host's full name; without an answer from the network we go on without it.
+RESOLVER_PATIENCE = 0.3
+
+_EVERYWHERE = {"*": (4, 6), "0.0.0.0": (4,), "::": (6,)}  # noqa: S104 - the words that mean all interfaces
 
 
 def found_names(settings: Mapping[str, Setting], certificates: Iterable[CertificateFact]) -> tuple[FoundName, ...]:
-    """Return what was found, best first, each name once.
+    """Return what was found, best first, each name once; only names that a certificate can carry.
 
-    Recommended are the host's names, addresses that the server listens on by name, every routable address when it
-    listens on all, the names of the certificate in use, and loopback, which tools on the machine itself use.
+    Recommended are the host's names, addresses that the server listens on by name, every lasting address of an outward
+    interface when it listens on all, the names of the certificate in use, and loopback, which tools on the machine itself use.
     """
     found: dict[str, FoundName] = {}
 
     def add(name: str, why: str, recommended: bool = True) -> None:
-        if name and name not in found:
-            found[name] = FoundName(name, why, recommended)
+        try:
+            text = parse_name(name).text
+        except UnusableInput:
+            # The kernel and other people's certificates allow more than clients can connect to.
+            return
+        if text not in found:
+            found[text] = FoundName(text, why, recommended)
 
     host = socket.gethostname()
-    full = _full_name(host)
+    full = full_name(host)
     if full:
         add(full, "this host's full name")
     if host and "localhost" not in host:
         add(host, "this host's name")
-    listen = settings["listen_addresses"].value if "listen_addresses" in settings else ""
-    entries = [entry.strip() for entry in listen.split(",") if entry.strip()]
-    remote = any(entry in {"*", "0.0.0.0", "::"} for entry in entries)  # noqa: S104 - the words that mean all interfaces
+    entries = listen_entries(settings["listen_addresses"].value) if "listen_addresses" in settings else ()
+    families = {family for entry in entries for family in _EVERYWHERE.get(entry, ())}
     for entry in entries:
-        if entry not in {"*", "0.0.0.0", "::", "localhost"}:  # noqa: S104
+        if entry not in _EVERYWHERE and not _loopback(entry):
             add(entry, "listen_addresses")
-    for address, interface in interface_addresses():
-        number = ipaddress.ip_address(address)
-        if not number.is_loopback and not number.is_link_local:
-            add(address, f"interface {interface}", remote)
+    for each in interface_addresses():
+        reached = ipaddress.ip_address(each.text).version in families
+        add(each.text, f"interface {each.interface}" if each.interface else "an interface", reached and each.lasting and not each.internal)
+    in_use = "ssl" in settings and boolean(settings["ssl"].value) is True
     for certificate in certificates:
         # A snakeoil certificate's name is the host's at install time; a stale one helps nobody.
         if certificate.role == "server" and "snakeoil" not in certificate.path.name:
             for name in certificate.names:
-                add(name, "in the present certificate")
-    add("localhost", "for tools on this machine")
-    add("127.0.0.1", "for tools on this machine")
-    add("::1", "for tools on this machine")
+                add(name, "in the present certificate", in_use)
+    for name in ("localhost", "127.0.0.1", "::1"):
+        add(name, "for tools on this machine")
     return tuple(found.values())
 
 
-def interface_addresses() -> list[tuple[str, str]]:
-    """Return the addresses of this machine's interfaces with the interface's name (Linux; elsewhere those of the host name)."""
-    found: list[tuple[str, str]] = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        for _, name in socket.if_nameindex():
-            try:
-                answer = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, struct.pack("256s", os.fsencode(name)[:15]))
-            except OSError:
-                continue
-            found.append((socket.inet_ntoa(answer[20:24]), name))
-    try:
-        lines = Path("/proc/net/if_inet6").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return found
-    for line in lines:
-        parts = line.split()
-        found.append((str(ipaddress.IPv6Address(bytes.fromhex(parts[0]))), parts[5]))
-    return found
+def listen_entries(value: str) -> tuple[str, ...]:
+    """Return the entries of listen_addresses; the server takes them bare or in double quotes."""
+    entries = (entry.strip() for entry in value.split(","))
+    return tuple(entry[1:-1] if len(entry) > 1 and entry[0] == entry[-1] == '"' else entry for entry in entries if entry)
 
 
-def _full_name(host: str) -> str | None:
-    """Return the host's name with its domain, from the resolver; None when it has none or that is only localhost."""
-    try:
-        name = socket.getfqdn(host)
-    except OSError:
-        return None
+@cache
+def full_name(host: str) -> str | None:
+    """Return the host's name with its domain, from the resolver; None when it has none, that is only localhost, or nobody answers in time."""
+    answers: list[str] = []
+
+    def ask() -> None:
+        try:
+            answers.append(socket.getfqdn(host))
+        except (OSError, UnicodeError):
+            return
+
+    # A resolver without its name server takes many seconds to give up, and cannot be told to be quicker.
+    thread = threading.Thread(target=ask, name="full-name", daemon=True)
+    thread.start()
+    thread.join(RESOLVER_PATIENCE)
+    name = answers[0] if answers else ""
     return name if "." in name and not name.startswith("localhost") and not _is_address(name) else None
+
+
+def _loopback(entry: str) -> bool:
+    if entry == "localhost":
+        return True
+    return _is_address(entry) and ipaddress.ip_address(entry).is_loopback
 
 
 def _is_address(name: str) -> bool:

@@ -21,9 +21,10 @@ def fact_of(path: Path, *, secret: bool = False) -> FileFact:
     try:
         real = path.resolve()
         status = real.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return FileFact(path, path.resolve(), exists=False)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
+        # Links that lead in a circle; a name with a NUL in it.
         return FileFact(path, path, exists=True, problem=f"it cannot be looked at ({getattr(error, 'strerror', None) or error})")
     owner = owner_in_words(status.st_uid, status.st_gid)
     common = {"exists": True, "mode": stat.S_IMODE(status.st_mode), "uid": status.st_uid, "gid": status.st_gid, "owner": owner}
@@ -44,7 +45,7 @@ def directory_fact(path: Path) -> FileFact:
     """Return what stands at the place of a directory."""
     try:
         status = path.stat()
-    except OSError:
+    except (OSError, ValueError):
         return FileFact(path, path, exists=False)
     owner = owner_in_words(status.st_uid, status.st_gid)
     problem = None if stat.S_ISDIR(status.st_mode) else "it is no directory"
@@ -55,7 +56,7 @@ def names_in(path: Path) -> list[str] | None:
     """Return the names in a directory, None when it is none or cannot be read."""
     try:
         return os.listdir(path)
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 
@@ -71,6 +72,24 @@ def owner_in_words(uid: int, gid: int) -> str:
     except KeyError:
         group = str(gid)
     return f"{user}:{group}"
+
+
+def who_can_read(fact: FileFact) -> str:
+    """Return in words who may read a file, from its owner and mode; root always may."""
+    user, _, group = fact.owner.partition(":")
+    able = [user] if fact.mode & 0o400 else []
+    able += [f"the group {group}"] if fact.mode & 0o040 else []
+    if fact.mode & 0o004:
+        return "anybody who gets to its directory"
+    return " and ".join(dict.fromkeys(["root", *able])) if len(able) < 2 else f"root, {able[0]} and {able[1]}"
+
+
+def may_read(fact: FileFact, uid: int, groups: frozenset[int]) -> bool:
+    """Whether a user may read a file, by its own permission bits alone."""
+    if uid == 0:
+        return True
+    shift = 6 if fact.uid == uid else 3 if fact.gid in groups else 0
+    return bool(fact.mode >> shift & 0o4)
 
 
 class Recorder:

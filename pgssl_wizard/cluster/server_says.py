@@ -2,71 +2,136 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pgssl_wizard.cluster.facts import ServerSays, Session
+from pgssl_wizard.cluster.settings import Live
 from pgssl_wizard.files.values import boolean, same_number
 from pgssl_wizard.server.admin import AdminSession
 
+# Only sessions of which the server tells us whether they are encrypted: a role without privileges sees but its own.
 _SESSIONS = """
 select a.usename, a.datname, a.application_name, host(a.client_addr) as address, a.backend_type,
-       coalesce(s.ssl, false) as tls, s.version, s.cipher, s.client_dn, coalesce(g.encrypted, false) as gss
+       s.ssl as tls, s.version, s.cipher, s.client_dn, coalesce(g.encrypted, false) as gss
 from pg_stat_activity a
-left join pg_stat_ssl s using (pid)
+join pg_stat_ssl s using (pid)
 left join pg_stat_gssapi g using (pid)
 where a.client_addr is not null and a.pid <> pg_backend_pid() and a.usename is not null
 order by a.usename, a.datname, a.client_addr, a.pid
 """
 
-# A file's value that is not in force: somebody edited it and nobody reloaded. Units differ in spelling, so both sides go
-# through the server: reset_val is compared in its own unit only for settings whose text differs.
-_PENDING = """
-select f.name, f.setting as waiting, s.setting as current, f.sourcefile, f.sourceline, s.context, s.unit, s.vartype
-from pg_file_settings f join pg_settings s on lower(f.name) = lower(s.name)
-where f.applied and f.error is null and s.source in ('configuration file', 'default', 'environment variable')
+_BASICS = """
+select current_user as me, (select rolsuper from pg_roles where rolname = current_user) as superuser,
+       pg_is_in_recovery() as standby, extract(epoch from pg_conf_load_time())::float8 as loaded,
+       current_setting('allow_alter_system', true) as alter_system, (select count(*) from pg_stat_replication) as standbys,
+       array(select rolname::text from pg_roles where rolcanlogin order by 1) as roles
 """
 
-_GONE = """
-select s.name, s.setting as current, s.sourcefile, s.sourceline from pg_settings s
-where s.source = 'configuration file' and s.sourcefile is not null
-  and not exists (select from pg_file_settings f where lower(f.name) = lower(s.name))
-"""
+_SETTINGS = "select name, setting, source, sourcefile, context, unit, vartype, boot_val from pg_settings"
+
+# Reads the files as a reload would; an entry that a later one overrides is not applied.
+_FILE_SETTINGS = "select sourcefile, sourceline, name, setting, applied, error from pg_file_settings order by seqno"
+
+#: Sources that a line in a file comes after: such a line is what a reload puts in force.
+_BELOW_FILES = frozenset({"configuration file", "default", "environment variable"})
+
+#: Old names that the server still understands in files, and what its views call them.
+_OLD_NAMES = {"ssl_ecdh_curve": "ssl_groups", "sort_mem": "work_mem", "vacuum_mem": "maintenance_work_mem"}
 
 
-def ask(session: AdminSession, hba_file: Path) -> tuple[ServerSays, dict[str, str]]:
-    """Return what the server says of itself, and the settings in force by name."""
-    basics = session.query(
-        "select current_user as me, (select rolsuper from pg_roles where rolname = current_user) as superuser, "
-        "pg_is_in_recovery() as standby, extract(epoch from pg_conf_load_time())::float8 as loaded, "
-        "current_setting('allow_alter_system', true) as alter_system, (select count(*) from pg_stat_replication) as standbys"
-    )[0]
-    in_force = {row["name"]: row["setting"] for row in session.query(
-        "select name, setting from pg_settings where name like 'ssl%' or name in "
-        "('listen_addresses', 'port', 'unix_socket_directories', 'hba_file', 'ident_file', 'config_file', 'password_encryption', 'log_connections')"
-    )}  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the server said, what it says of its settings, and when it last read its configuration (epoch seconds)."""
+
+    said: ServerSays
+    live: Live
+    loaded: float
+
+
+def ask(session: AdminSession) -> Told:
+    """Return what the server says of itself and of its settings."""
+    basics = session.query(_BASICS)[0]
+    settings = {str(row["name"]).lower(): row for row in session.query(_SETTINGS)}
     superuser = bool(basics["superuser"])
-    sessions = tuple(_session(row) for row in session.query(_SESSIONS))
     pending: tuple[str, ...] = ()
+    restart: tuple[str, ...] = ()
     if superuser:
-        pending = (
-            *(_waiting(row) for row in session.query(_PENDING) if _differs(row)),
-            *(f"{row['name']} was taken out of {row['sourcefile']} (in force: {row['current']})" for row in session.query(_GONE)),
-        )
-    roles = tuple(row["rolname"] for row in session.query("select rolname from pg_roles where rolcanlogin order by rolname"))
+        in_files = session.query(_FILE_SETTINGS)
+        pending, restart = waiting(in_files, settings)
     said = ServerSays(
         user=str(basics["me"]),
         superuser=superuser,
         in_recovery=bool(basics["standby"]),
-        sessions=sessions,
+        sessions=tuple(_session(row) for row in session.query(_SESSIONS)),
         pending=pending,
-        rules_edited_since_load=_newer(hba_file, float(basics["loaded"])),
         allow_alter_system=basics["alter_system"] != "off",
-        roles=roles,
+        roles=tuple(basics["roles"]),
         standbys=int(basics["standbys"]),
+        restart_pending=restart,
     )
-    return said, in_force
+    live = Live(
+        in_force={name: str(row["setting"]) for name, row in settings.items() if row["setting"] is not None},
+        built_in={name: str(row["boot_val"]) for name, row in settings.items() if row["boot_val"] is not None},
+        environment=frozenset(name for name, row in settings.items() if row["source"] == "environment variable"),
+    )
+    return Told(said, live, float(basics["loaded"]))
+
+
+def edited_since(paths: Iterable[Path], loaded: float) -> tuple[Path, ...]:
+    """Return the files that changed after an instant (epoch seconds); one that was moved in place counts, however old its content."""
+    found = []
+    for path in paths:
+        try:
+            status = path.stat()
+        except (OSError, ValueError):
+            continue
+        if max(status.st_mtime, status.st_ctime) > loaded:
+            found.append(path)
+    return tuple(found)
+
+
+def waiting(in_files: list[dict[str, Any]], settings: Mapping[str, Mapping[str, Any]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return which edits a reload would activate, and which wait for a restart, in words.
+
+    Args:
+        in_files: the rows of pg_file_settings in their order.
+        settings: the rows of pg_settings by name.
+    """
+    if any(row["error"] and not row["name"] for row in in_files):
+        # A syntax error: the server would apply nothing at all, and what it lists is not the whole.
+        return (), ()
+    last: dict[str, dict[str, Any]] = {}
+    for row in in_files:
+        name = str(row["name"]).lower()
+        last[_OLD_NAMES.get(name, name)] = row
+    reload, restart = [], []
+    for name, row in last.items():
+        now = settings.get(name)
+        if now is None:
+            if "." in name and row["applied"]:
+                reload.append(f"{_shown(name, row['setting'])} in {_where(row)} waits for a reload (not known to the server yet)")
+        elif now["source"] in _BELOW_FILES and _differs(row, now):
+            words = f"{_shown(name, row['setting'])} in {_where(row)}"
+            if now["context"] == "postmaster":
+                restart.append(f"{words} needs a restart{_in_force(name, now)}")
+            elif row["applied"] and not row["error"]:
+                reload.append(f"{words} waits for a reload{_in_force(name, now)}")
+    return (*reload, *_gone(last, settings, restart=False)), (*restart, *_gone(last, settings, restart=True))
+
+
+def _gone(last: Mapping[str, object], settings: Mapping[str, Mapping[str, Any]], *, restart: bool) -> Iterator[str]:
+    """Yield settings in force whose line is no longer there."""
+    for name, now in settings.items():
+        if now["source"] != "configuration file" or not now["sourcefile"] or name in last:
+            continue
+        if (now["context"] == "postmaster") is restart and now["setting"] != now["boot_val"]:
+            when = "goes back to its default at the next restart" if restart else "goes back to its default at a reload"
+            yield f"{name}, taken out of {now['sourcefile']}, {when}{_in_force(name, now)}"
 
 
 def _session(row: dict[str, Any]) -> Session:
@@ -84,35 +149,54 @@ def _session(row: dict[str, Any]) -> Session:
     )
 
 
-def _differs(row: dict[str, Any]) -> bool:
-    waiting, current = str(row["waiting"]), str(row["current"])
-    if waiting == current:
+def _differs(row: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    written, current = str(row["setting"]), str(now["setting"])
+    if written == current:
         return False
-    if row["vartype"] == "bool":
-        return boolean(waiting) is not boolean(current)
-    if row["vartype"] in {"integer", "real"}:
-        return not same_number(waiting, current, row["unit"])
-    if row["vartype"] == "enum":
-        return waiting.lower() != current.lower()
-    if row["name"].endswith(("_file", "_dir", "_directory", "_directories", "_command")):
-        # The server makes some of them absolute at its start.
-        return not current.endswith("/" + waiting)
+    if now["vartype"] == "bool":
+        return boolean(written) is not boolean(current)
+    if now["vartype"] in {"integer", "real"}:
+        # -1 asks the server to choose, and it says what it chose.
+        return written.strip() != "-1" and not same_number(written, current, now["unit"])
+    if now["vartype"] == "enum":
+        return written.lower() != current.lower() and (boolean(written) is None or boolean(written) is not boolean(current))
+    if now["name"].endswith(("_file", "_dir", "_directory", "_directories")):
+        # The server makes some of them absolute, and canonical, at its start.
+        plain = os.path.normpath(written) if written else ""
+        return plain != (os.path.normpath(current) if current else "") and not current.endswith("/" + plain.removeprefix("./"))
     # The server spells lists its own way (`iso, mdy` becomes `ISO, MDY`), and 18 turned booleans such as log_connections into lists.
-    return _plain(waiting) != _plain(current)
+    return _plain(written) != _plain(current)
 
 
 def _plain(value: str) -> str:
     text = re.sub(r"[\s\"]", "", value).lower()
-    return "" if boolean(text) is False else text
+    meant = boolean(text)
+    return "" if meant is False else "on" if meant else text
 
 
-def _waiting(row: dict[str, Any]) -> str:
-    when = "needs a restart" if row["context"] == "postmaster" else "waits for a reload"
-    return f"{row['name']} = {row['waiting']} in {row['sourcefile']}:{row['sourceline']} {when} (in force: {row['current']})"
+def _shown(name: str, value: object) -> str:
+    """Return `name = value` as people read it: a long value is cut, and one that may hold a secret is left out."""
+    if _may_hold_secret(name, str(value)):
+        return f"{name} = (not shown)"
+    text = str(value) or "''"
+    return f"{name} = {text if len(text) <= 60 else text[:59] + '…'}"
 
 
-def _newer(path: Path, loaded: float) -> bool:
-    try:
-        return path.stat().st_mtime > loaded
-    except OSError:
-        return False
+def _in_force(name: str, now: Mapping[str, Any]) -> str:
+    if _may_hold_secret(name, str(now["setting"])):
+        return ""
+    return f" (in force: {_shown(name, now['setting']).removeprefix(name + ' = ')})"
+
+
+def _may_hold_secret(name: str, value: str) -> bool:
+    """Whether a value may hold a password: connection strings, commands, and what extensions call so."""
+    if "conninfo" in name or name.endswith("_command"):
+        return True
+    telling = re.search(
+        r"password|passphrase|passwd|secret|token|credential|api_?key", f"{name if '.' in name else ''} {value}", re.IGNORECASE
+    )
+    return telling is not None
+
+
+def _where(row: Mapping[str, Any]) -> str:
+    return f"{row['sourcefile']}:{row['sourceline']}"

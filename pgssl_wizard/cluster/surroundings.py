@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pgssl_wizard.answers import Answers
+from pgssl_wizard.cluster.certificates import fact_about, key_matches, read
 from pgssl_wizard.cluster.facts import CertificateFact, Cluster, FileFact, Surroundings
 from pgssl_wizard.cluster.reading import directory_fact, fact_of, owner_in_words
 from pgssl_wizard.server import command_line
@@ -77,15 +78,17 @@ def _authority(
             continue
         from cryptography import x509  # noqa: PLC0415 - only when there is a certificate
 
-        from pgssl_wizard.certificates.read import fact, is_ca, read_certificates  # noqa: PLC0415
-        from pgssl_wizard.cluster.certificates import key_matches  # noqa: PLC0415
+        from pgssl_wizard.certificates.read import is_ca  # noqa: PLC0415
 
-        certificates = read_certificates(certificate_fact.data)
-        if not certificates or not is_ca(certificates[0]):
+        certificates = read(certificate_fact.data)
+        if not certificates:
             continue
         certificate = certificates[0]
+        about = fact_about(certificate, "root" if name == "root" else "intermediate", certificate_fact.path)
+        if about is None or not is_ca(certificate):
+            continue
         loaded[f"{name}.crt"] = certificate
-        ca[f"{name}.crt"] = fact(certificate, "root" if name == "root" else "intermediate", certificate_fact.path)
+        ca[f"{name}.crt"] = about
         lengths[f"{name}.crt"] = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
         key_fact = files.get(directory / f"{name}.key")
         if key_fact and key_fact.exists:
@@ -100,14 +103,15 @@ def _leaf(
     data = files[answers.files.certificate].data
     if not data:
         return None, None, (), False
-    from pgssl_wizard.certificates.read import common_name_of, fact, read_certificates  # noqa: PLC0415
-    from pgssl_wizard.cluster.certificates import key_matches  # noqa: PLC0415
+    from pgssl_wizard.certificates.read import common_name_of  # noqa: PLC0415
 
-    certificates = read_certificates(data)
+    certificates = read(data)
     if not certificates:
         return None, None, (), False
     leaf = certificates[0]
-    found = fact(leaf, "server", answers.files.certificate, key_matches(answers.files.key, data))
+    found = fact_about(leaf, "server", answers.files.certificate, key_matches(answers.files.key, data))
+    if found is None:
+        return None, None, (), False
     issuer = next((name for name, certificate in authority.items() if _signed_by(leaf, certificate)), None)
     if issuer is None and _signed_by(leaf, leaf):
         issuer = "self"
@@ -131,9 +135,10 @@ def _client_ca(answers: Answers, files: Mapping[Path, FileFact]) -> tuple[Certif
     data = files[answers.clients.ca].data
     if not data:
         return ()
-    from pgssl_wizard.certificates.read import fact, is_ca, read_certificates  # noqa: PLC0415
+    from pgssl_wizard.certificates.read import is_ca  # noqa: PLC0415
 
-    return tuple(fact(each, "client-ca", answers.clients.ca) for each in read_certificates(data) if is_ca(each))
+    told = [(each, fact_about(each, "client-ca", answers.clients.ca)) for each in read(data)]
+    return tuple(fact for certificate, fact in told if fact is not None and is_ca(certificate))
 
 
 def _directories(files: Mapping[Path, FileFact]) -> dict[Path, FileFact]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pgssl_wizard.cluster.facts import Cluster
+from pgssl_wizard.files.hba import Rule
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.plan.model import Plan
 from pgssl_wizard.protocol.profiles import leaves_suite
@@ -12,30 +15,42 @@ STOPPING = frozenset(
     {"settings-syntax-error", "setting-unknown", "settings-unreadable", "rules-unreadable", "rule-error", "unreadable-file"}
 )
 
-#: Findings that a plan which turns TLS on cures.
-_CURED = frozenset(
-    {
-        "tls-off",
-        "snakeoil",
-        "certificate-expired",
-        "certificate-expiring",
-        "no-san",
-        "hostssl-without-tls",
-        "no-verification",
-        "self-signed",
-    }
-)
+#: Findings that turning TLS on cures.
+_CURED_BY_TLS = frozenset({"tls-off", "hostssl-without-tls", "ssl-not-in-force", "tls-not-loaded"})
+
+#: What `goes-live-too` says again.
+_SAID_BY_THE_PLAN = frozenset({"pending-edits", "pending-rules"})
+
+#: Findings about one rule, which go with it.
+_OF_A_RULE = frozenset({"trust-over-tcp", "md5-method", "password-method"})
 
 
 def still_true(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
     """Return the cluster's findings that are worth repeating in the preview."""
-    renewed = any(change.role == "server-certificate" for change in plan.changes)
-    return tuple(
-        finding
-        for finding in cluster.findings
-        if not (finding.code in _CURED and (renewed or finding.code in {"tls-off", "hostssl-without-tls"}))
-        and not (finding.code == "key-in-data-directory" and cluster.data_directory not in plan.answers.files.key.parents)
-    )
+    replaced: set[str] = set()
+    if any(change.role == "server-certificate" for change in plan.changes) or "ssl_cert_file" in plan.settings:
+        # Whatever was said of the certificate or key in use goes with them.
+        replaced = {str(cluster.path_of(name)) for name in ("ssl_cert_file", "ssl_key_file")}
+        replaced |= {str(certificate.path) for certificate in cluster.certificates if certificate.role == "server"}
+    inside = cluster.data_directory in plan.answers.files.key.parents
+    gone = {
+        f"{change.file}:{change.line}"
+        for change in plan.rules
+        if change.action == "comment-out" or (change.action == "change" and plan.answers.clients.certificates == "cert")
+    }
+
+    def cured(finding: Finding) -> bool:
+        return (
+            finding.code in _CURED_BY_TLS
+            or (finding.where in replaced and (finding.code != "key-in-data-directory" or not inside))
+            or (finding.code in _SAID_BY_THE_PLAN and bool(plan.goes_live_too))
+            or (finding.code in _OF_A_RULE and finding.where in gone)
+            or (finding.code == "clientcert-without-ca" and plan.answers.clients.certificates != "none")
+            or (finding.code == "auto-conf-override" and bool(plan.sql))
+            or (finding.code == "key-in-data-directory" and not inside)
+        )
+
+    return tuple(finding for finding in cluster.findings if not cured(finding))
 
 
 def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
@@ -65,8 +80,27 @@ def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
             "files",
         )
     for change in plan.changes:
-        if change.action == "modify" and change.role in {"server-certificate", "server-key", "client-ca"}:
+        if change.action == "modify" and change.role in {"server-certificate", "server-key"}:
             say("warning", "file-replaced", f"{change.path} exists and is replaced; undo puts it back.", None, str(change.path), "files")
+        if change.action == "modify" and change.role == "client-ca":
+            say(
+                "warning",
+                "client-ca-replaced",
+                f"{change.path} exists and is replaced: client certificates of the authorities in it do not count any more.",
+                "To keep them, join them with the new root in one PEM file, and name that in clients.ca. Undo puts the old file back.",
+                str(change.path),
+                "clients",
+            )
+    signer = _former_signer(plan, cluster)
+    if signer is not None:
+        say(
+            "warning",
+            "anchor-changes",
+            f"The certificate in use was signed by {signer}; clients that verify it will refuse the new one until they have the new root.",
+            "Hand the new root out first, beside the old one; or name the directory of the old CA as certificate.ca_directory.",
+            str(plan.trust_anchor),
+            "certificate",
+        )
     if answers.certificate.source == "self-signed":
         say(
             "warning",
@@ -124,6 +158,7 @@ def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
             f"{replication[0].file}:{replication[0].line}",
             "rules",
         )
+    _ways_in(plan, cluster, say)
     commented = [change for change in plan.rules if change.action == "comment-out"]
     if commented:
         lines = ", ".join(str(change.line) for change in commented)
@@ -219,3 +254,49 @@ def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
             "names",
         )
     return tuple(found)
+
+
+def _former_signer(plan: Plan, cluster: Cluster) -> str | None:
+    """Return who signed the certificate that clients may verify today, when the new one is signed by another."""
+    now = next((certificate for certificate in cluster.certificates if certificate.role == "server"), None)
+    new = next((profile for profile in plan.issue if profile.kind in {"server", "self-signed"}), None)
+    if now is None or new is None or "snakeoil" in now.path.name or cluster.value("ssl") != "on":
+        return None
+    authority_is_new = any(profile.kind in {"root", "self-signed"} for profile in plan.issue)
+    same = not authority_is_new and f"CN={new.issuer}" in now.issuer.replace(" = ", "=")
+    return None if same else ("itself" if now.self_signed else now.issuer)
+
+
+def _ways_in(plan: Plan, cluster: Cluster, say: Callable[..., None]) -> None:
+    """Say when the new rules leave somebody no way in at all: replication, everybody over TCP, the administrator without TLS."""
+    letting_in = [rule for rule in cluster.rules if rule.method != "reject"]
+    commented = {(change.file, change.line) for change in plan.rules if change.action == "comment-out"}
+    left = [rule for rule in letting_in if (rule.file, rule.line) not in commented]
+
+    def over_tcp(rules: list[Rule], replication: bool) -> list[Rule]:
+        return [
+            rule
+            for rule in rules
+            if rule.type != "local" and any(token.text == "replication" and not token.quoted for token in rule.databases) is replication
+        ]
+
+    for replication, code, who in ((True, "no-way-for-replication", "Replication"), (False, "no-way-over-tcp", "Every client over TCP")):
+        lost = over_tcp(letting_in, replication)
+        if lost and not over_tcp(left, replication):
+            say(
+                "warning",
+                code,
+                f"{who} comes in only through hostnossl rules today, and they are commented out: nobody is left a way in.",
+                "Add a hostssl rule for them first.",
+                f"{lost[0].file}:{lost[0].line}",
+                "rules",
+            )
+    if not any(rule.type == "local" for rule in letting_in) and commented | {(c.file, c.line) for c in plan.rules if c.action == "change"}:
+        say(
+            "warning",
+            "no-local-way",
+            "No rule lets anybody in over the Unix socket, so the administrator too comes in over TLS or not at all.",
+            "A rule such as `local all postgres peer` keeps a way in that no certificate can close.",
+            str(cluster.hba_file),
+            "rules",
+        )

@@ -8,7 +8,7 @@ from pathlib import Path
 from pgssl_wizard.answers import Answers
 from pgssl_wizard.certificates.names import common_name, parse_names
 from pgssl_wizard.certificates.profiles import Profile
-from pgssl_wizard.cluster.facts import Surroundings
+from pgssl_wizard.cluster.facts import FileFact, Surroundings
 from pgssl_wizard.errors import Refused
 from pgssl_wizard.findings import Finding
 
@@ -33,8 +33,13 @@ class Issuing:
     findings: tuple[Finding, ...] = ()
 
 
-def decide(answers: Answers, surroundings: Surroundings) -> Issuing:
+def decide(answers: Answers, surroundings: Surroundings, server_uid: int) -> Issuing:
     """Return what has to be made.
+
+    Args:
+        answers: complete.
+        surroundings: what stands.
+        server_uid: who has to read the key.
 
     Raises:
         Refused: the CA that stands in the CA directory cannot be used as asked.
@@ -44,10 +49,11 @@ def decide(answers: Answers, surroundings: Surroundings) -> Issuing:
     texts = tuple(name.text for name in names)
     cn = common_name(names)
     certificate, files = answers.certificate, answers.files
+    owner = server_uid if files.key_owner == "server" else 0
     leaf_names = (files.certificate.name, files.key.name)
     if certificate.source == "self-signed":
         leaf = Profile("self-signed", cn, certificate.key, certificate.days, cn, texts)
-        made = () if _will_do(leaf, surroundings, "self", ()) else (leaf,)
+        made = () if _will_do(leaf, surroundings, files.key, owner, "self", ()) else (leaf,)
         return Issuing(made, leaf, (leaf,), {leaf: leaf_names}, files.certificate)
     directory = certificate.ca_directory
     root, root_stands = _ca("root", answers, surroundings)
@@ -85,7 +91,7 @@ def decide(answers: Answers, surroundings: Surroundings) -> Issuing:
                 "certificate",
             )
         )
-    if made_list or not _will_do(leaf, surroundings, signer_file, following):
+    if made_list or not _will_do(leaf, surroundings, files.key, owner, signer_file, following):
         if signer not in made_list:
             _need_key(signer_file.removesuffix(".crt"), answers, surroundings)
         made_list.append(leaf)
@@ -142,13 +148,20 @@ def _need_key(kind: str, answers: Answers, surroundings: Surroundings) -> None:
     raise Refused(f"The CA's key cannot be used: {why}.", where=str(fact.path), code="ca-key-unusable")
 
 
-def _will_do(wanted: Profile, surroundings: Surroundings, signer: str, following: tuple[str, ...]) -> bool:
-    """Whether the leaf that stands at its place is what would be made, with enough of its life left."""
+def _will_do(wanted: Profile, surroundings: Surroundings, leaf_key: Path, owner: int, signer: str, following: tuple[str, ...]) -> bool:
+    """Whether the leaf that stands at its place is what would be made, with enough of its life left and a key that the server takes."""
     leaf = surroundings.leaf
     if leaf is None or not leaf.key_matches or surroundings.leaf_due or surroundings.leaf_issuer != signer:
+        return False
+    if (key := surroundings.files.get(leaf_key)) is not None and not _key_is_fit(key, owner):
         return False
     if set(leaf.names) != set(wanted.names) or leaf.key_type != wanted.key or surroundings.leaf_chain != following:
         return False
     issuer = surroundings.ca.get(signer)
     capped = issuer is not None and leaf.not_after == issuer.not_after
     return capped or (leaf.not_after - leaf.not_before).days == wanted.days
+
+
+def _key_is_fit(key: FileFact, owner: int) -> bool:
+    """Whether the server takes a key file: its own for nobody else, or root's with a group that may read it."""
+    return key.uid == owner and not key.mode & (0o037 if owner == 0 else 0o077)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +15,13 @@ from pgssl_wizard.errors import Refused
 from pgssl_wizard.files.versions import NEWEST, OLDEST
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.plan import findings as sayings
-from pgssl_wizard.plan import issuing, rules, settings
+from pgssl_wizard.plan import issuing, places, rules, settings
 from pgssl_wizard.plan.model import Action, Effective, FileRole, Phase, Plan, PlannedFile
 from pgssl_wizard.plan.serialise import fingerprint
 from pgssl_wizard.protocol import profiles as protocols
+
+#: What the first line of every private key in PEM contains.
+PRIVATE_KEY = b"PRIVATE KEY-----"
 
 
 def make_plan(cluster: Cluster, surroundings: Surroundings, answers: Answers) -> Plan:
@@ -33,9 +37,9 @@ def make_plan(cluster: Cluster, surroundings: Surroundings, answers: Answers) ->
         UnusableInput: answers that no certificate or server can fulfil.
     """
     _refuse_what_cannot_be(cluster)
-    issued = issuing.decide(answers, surroundings)
+    issued = issuing.decide(answers, surroundings, cluster.uid)
     key_uid, key_gid, key_owner = _key_owner(cluster, surroundings, answers)
-    _check_ways(surroundings, answers)
+    places.check(issued, cluster, surroundings, answers)
     changes: list[PlannedFile] = [
         *_ca_files(issued, surroundings, answers),
         *_server_files(issued, cluster, surroundings, answers, (key_uid, key_gid, key_owner)),
@@ -47,7 +51,11 @@ def make_plan(cluster: Cluster, surroundings: Surroundings, answers: Answers) ->
     settings_edit = settings.edit(cluster, wanted, answers.files.settings)
     for path, data in settings_edit.files.items():
         role: FileRole = "auto-settings" if path == cluster.auto_conf else "settings"
-        changes.append(_modified(cluster, path, data, role, "tls"))
+        if path in settings_edit.new:
+            like = cluster.files[cluster.config_file]
+            changes.append(PlannedFile(path, "create", role, "tls", like.mode, like.uid, like.gid, like.owner, after=data))
+        elif data != cluster.files[path].data:
+            changes.append(_modified(cluster, path, data, role, "tls"))
     rules_edit = rules.edit(cluster, answers)
     changes += [_modified(cluster, path, data, "rules", "rules") for path, data in rules_edit.files.items()]
     sql: tuple[str, ...] = ()
@@ -57,7 +65,7 @@ def make_plan(cluster: Cluster, surroundings: Surroundings, answers: Answers) ->
         data_directory=cluster.data_directory,
         major=cluster.major,
         answers=answers,
-        inputs=_inputs(cluster, surroundings),
+        inputs=_inputs(cluster, surroundings, settings_edit.new),
         new_directories=_new_directories(changes, cluster, surroundings, answers),
         changes=tuple(changes),
         settings=settings_edit.changed,
@@ -66,7 +74,7 @@ def make_plan(cluster: Cluster, surroundings: Surroundings, answers: Answers) ->
         trust_anchor=issued.anchor,
         rules=rules_edit.changes,
         locked_out=rules_edit.locked_out,
-        goes_live_too=_goes_live_too(cluster) if changes or sql else (),
+        goes_live_too=_goes_live_too(cluster, settings_edit.changed) if changes or sql else (),
         effective=_effective(cluster, surroundings, answers),
         issue=issued.made,
     )
@@ -137,20 +145,6 @@ def _key_owner(cluster: Cluster, surroundings: Surroundings, answers: Answers) -
     return 0, surroundings.key_gid, f"root:{group}"
 
 
-def _check_ways(surroundings: Surroundings, answers: Answers) -> None:
-    for path, blocking in surroundings.blocked.items():
-        raise Refused(
-            f"The server's user cannot get to {path}: {blocking} does not let it through.",
-            where=str(blocking),
-            hint="Choose another place, or give that directory the x bit for the server's user.",
-            code="parent-blocks",
-        )
-    for path in (answers.files.certificate, answers.files.key, answers.files.ca):
-        fact = surroundings.files.get(path)
-        if fact and fact.exists and fact.problem:
-            raise Refused(f"{path} stands in the way: {fact.problem}.", where=str(path), code="in-the-way")
-
-
 def _ca_files(issued: issuing.Issuing, surroundings: Surroundings, answers: Answers) -> list[PlannedFile]:
     """The CA's files belong to the person who runs this, and lie outside what an undo touches."""
     made: list[PlannedFile] = []
@@ -219,6 +213,13 @@ def _client_ca(cluster: Cluster, surroundings: Surroundings, answers: Answers, i
             hint="Name a PEM file with the root of the clients' CA.",
             code="client-ca-unusable",
         )
+    if data is not None and PRIVATE_KEY in data:
+        raise Refused(
+            "This file holds a private key besides certificates; the server's copy must not.",
+            where=str(source),
+            hint="Name a file with the certificates alone.",
+            code="client-ca-unusable",
+        )
     if data is not None and _data(surroundings, target) == data:
         return None
     profile = next((profile for profile in issued.known if profile.kind == "root"), None)
@@ -266,8 +267,8 @@ def _resets(cluster: Cluster, names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(reset_setting(name) for name in names)
 
 
-def _inputs(cluster: Cluster, surroundings: Surroundings) -> Mapping[Path, str | None]:
-    found: dict[Path, str | None] = {}
+def _inputs(cluster: Cluster, surroundings: Surroundings, new: Iterable[Path]) -> Mapping[Path, str | None]:
+    found: dict[Path, str | None] = dict.fromkeys(new)
     for path, fact in (*cluster.files.items(), *surroundings.files.items()):
         if fact.data is not None:
             found[path] = hashlib.sha256(fact.data).hexdigest()
@@ -321,12 +322,16 @@ def _known(issued: issuing.Issuing, profile: Profile) -> Profile:
     return next(known for known in issued.known if known == profile)
 
 
-def _goes_live_too(cluster: Cluster) -> tuple[str, ...]:
+def _goes_live_too(cluster: Cluster, changed: Iterable[str]) -> tuple[str, ...]:
+    """Return other people's edits that wait for a reload; those that the plan itself overwrites never come alive."""
     if cluster.server is None:
         return ()
-    found = list(cluster.server.pending)
+    ours = set(changed)
+    # Each begins with the name of its setting.
+    found = [edit for edit in cluster.server.pending if re.split(r"[^\w.]", edit, maxsplit=1)[0] not in ours]
     if cluster.server.rules_edited_since_load:
-        found.append(f"{cluster.hba_file} was edited after the server last read it: rules that nobody has loaded yet")
+        files = cluster.server.edited or (cluster.hba_file,)
+        found += [f"{path} was edited after the server last read it: what it says now, nobody has loaded yet" for path in files]
     return tuple(found)
 
 
@@ -353,5 +358,6 @@ def _action(surroundings: Surroundings, path: Path) -> Action:
 
 
 def _data(surroundings: Surroundings, path: Path) -> bytes | None:
+    """Return what a certificate's file holds now; None as well when a private key stands beside it, which no plan may hold."""
     fact = _fact(surroundings, path)
-    return fact.data if fact else None
+    return fact.data if fact and PRIVATE_KEY not in (fact.data or b"") else None

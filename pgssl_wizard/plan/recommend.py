@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
-from pgssl_wizard.answers import Answers, CertificateAnswers, ClientAnswers, FileAnswers, ServerAnswers
-from pgssl_wizard.cluster.facts import Cluster
+from pgssl_wizard.answers import Answers, CertificateAnswers, ClientAnswers, FileAnswers, ProtocolAnswers, ServerAnswers
+from pgssl_wizard.certificates.profiles import KeyType
+from pgssl_wizard.cluster.facts import CertificateFact, Cluster
+from pgssl_wizard.protocol.profiles import settings_for
 
 
 def recommend(cluster: Cluster, base: Path) -> Answers:
     """Return a complete set of answers.
+
+    What an authority has signed for this server already stays as it is, so that doing it again changes nothing.
 
     Args:
         cluster: what is there.
@@ -17,12 +23,58 @@ def recommend(cluster: Cluster, base: Path) -> Answers:
     """
     place = tls_directory(cluster)
     names = tuple(found.name for found in cluster.found_names if found.recommended) or ("localhost",)
+    certificate = CertificateAnswers(ca_directory=ca_directory(cluster, base))
+    files = FileAnswers(certificate=place / "server.crt", key=place / "server.key", ca=place / "root.crt")
+    present = signed_certificate(cluster)
+    if present is not None:
+        names = present.names
+        certificate = _like(present, cluster, certificate)
+        files = _places(cluster, files)
     return Answers(
         server=ServerAnswers(names),
-        certificate=CertificateAnswers(ca_directory=ca_directory(cluster, base)),
-        files=FileAnswers(certificate=place / "server.crt", key=place / "server.key", ca=place / "root.crt"),
+        certificate=certificate,
+        files=files,
+        protocol=_protocol(cluster),
         clients=ClientAnswers(encryption="optional" if plaintext_sessions(cluster) else "required"),
     )
+
+
+def signed_certificate(cluster: Cluster) -> CertificateFact | None:
+    """Return the server certificate in use when an authority signed it, it names somebody and its key is there; else None."""
+    found = next((each for each in cluster.certificates if each.role == "server"), None)
+    if found is None or found.self_signed or not found.key_matches or not found.names or cluster.value("ssl") != "on":
+        return None
+    return found
+
+
+def _like(present: CertificateFact, cluster: Cluster, otherwise: CertificateAnswers) -> CertificateAnswers:
+    """Return the answers that make such a certificate again, where they can be told from it."""
+    days = (present.not_after - present.not_before).days
+    between = [each for each in cluster.certificates if each.role == "intermediate"]
+    return replace(
+        otherwise,
+        key=next((known for known in get_args(KeyType) if known == present.key_type), otherwise.key),
+        days=days if 1 <= days <= otherwise.ca_days else otherwise.days,
+        intermediate=len(between) == 1,
+        intermediate_days=max(otherwise.intermediate_days, days) if len(between) == 1 else otherwise.intermediate_days,
+    )
+
+
+def _places(cluster: Cluster, otherwise: FileAnswers) -> FileAnswers:
+    """Return where certificate and key lie already, when that is a place of this cluster's own."""
+    certificate, key = cluster.path_of("ssl_cert_file"), cluster.path_of("ssl_key_file")
+    homes = {cluster.data_directory, cluster.config_file.parent, tls_directory(cluster)}
+    if certificate is None or key is None or certificate == key or not {certificate.parent, key.parent} <= homes:
+        return otherwise
+    return replace(otherwise, certificate=certificate, key=key)
+
+
+def _protocol(cluster: Cluster) -> ProtocolAnswers:
+    """Return the profile `modern` where the files hold it already, so that nothing is loosened; else the usual one."""
+    modern = ProtocolAnswers(profile="modern")
+    wanted = settings_for(modern, cluster.major, cluster.openssl_version)
+    held = cluster.value("ssl") == "on" and all(cluster.value(name).lower() == value.lower() for name, value in wanted.items())
+    return modern if held else ProtocolAnswers()
 
 
 def tls_directory(cluster: Cluster) -> Path:

@@ -56,11 +56,18 @@ def edit(cluster: Cluster, answers: Answers) -> RulesEdit:
 
 
 def _meet(rules: Sequence[Rule], session: Session, major: int, ssl_ca: bool) -> Decision:
+    """Return which rule a session would meet. What nobody asked the server is taken kindly: that it is a member, and one of ours.
+
+    A session that is connected got in somehow, so where a rule hangs on a group or on the machine's own networks, it
+    probably matched; taken the other way, nobody behind `+group` would ever be counted as locked out.
+    """
     certificate = ClientCertificate(_cn(session.certificate), session.certificate) if session.certificate else None
+    groups = tuple({token.text[1:] for rule in rules for token in rule.users if token.text.startswith("+") and not token.quoted})
     attempt = Attempt(
-        session.database, session.user, session.address, session.tls, session.gss, certificate, session.replication
+        session.database, session.user, session.address, session.tls, session.gss, certificate, session.replication, groups
     )  # fmt: skip
-    return decide(rules, attempt, major, ssl_ca=ssl_ca)
+    own = (f"{session.address}/{128 if ':' in session.address else 32}",)
+    return decide(rules, attempt, major, ssl_ca=ssl_ca, own_ranges=own)
 
 
 def _cn(dn: str) -> str:

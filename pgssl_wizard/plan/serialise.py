@@ -16,9 +16,10 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
 from pgssl_wizard.answers import Answers
-from pgssl_wizard.errors import UnusableInput
+from pgssl_wizard.errors import Refused, UnusableInput
 from pgssl_wizard.files.diff import unified
 from pgssl_wizard.plan.model import Plan, PlannedFile
+from pgssl_wizard.plan.secrets import line_of_secret, masked
 
 FORMAT = "pgssl-wizard plan 1"
 
@@ -53,7 +54,7 @@ def change_to_json(change: PlannedFile) -> dict[str, Any]:
         "mode": f"{change.mode:04o}",
         "owner": change.owner,
         "secret": change.secret,
-        "diff": unified(change.before, change.after, str(change.path)) if textual else None,
+        "diff": masked(unified(change.before, change.after, str(change.path))) if textual else None,
         "profile": "; ".join(in_words(change.profile)) if certificate and change.profile else None,
     }
 
@@ -65,7 +66,20 @@ def fingerprint(plan: Plan) -> str:
 
 
 def dump(plan: Plan) -> bytes:
-    """Return the saved plan."""
+    """Return the saved plan.
+
+    Raises:
+        Refused: a password stands in a file that the plan changes, and would stand in the saved plan too.
+    """
+    for change in plan.changes:
+        line = line_of_secret(change.before) or line_of_secret(change.after)
+        if line is not None:
+            raise Refused(
+                "A password stands in this file, and a saved plan would hold a copy of it.",
+                where=f"{change.path}:{line}",
+                hint="Save the answers instead: apply DATADIR -a ANSWERS makes the same change.",
+                code="secret-in-plan",
+            )
     return json.dumps({"format": FORMAT, "plan": _encode(plan)}, indent=1, ensure_ascii=True).encode() + b"\n"
 
 
@@ -78,7 +92,7 @@ def load(data: bytes, where: str) -> Plan:
     try:
         document = json.loads(data)
         plan: Plan = _decode(document["plan"], Plan) if document["format"] == FORMAT else Plan(Path(), 0, Answers())
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnusableInput(
             "This is no saved plan of this version.", where=where, hint="Make one with plan -o.", code="bad-plan"
         ) from error

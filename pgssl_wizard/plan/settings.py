@@ -20,12 +20,14 @@ class SettingsEdit:
 
     Attributes:
         changed: settings that really change, with their new values.
-        reset: settings that postgresql.auto.conf overrides, for ALTER SYSTEM RESET.
+        reset: settings that postgresql.auto.conf overrides, as it spells them, for ALTER SYSTEM RESET.
+        new: files of `files` that do not exist yet, in a directory that an include_dir names.
     """
 
     files: dict[Path, bytes] = field(default_factory=dict)
     changed: dict[str, str] = field(default_factory=dict)
     reset: list[str] = field(default_factory=list)
+    new: set[Path] = field(default_factory=set)
 
 
 def edit(cluster: Cluster, wanted: Mapping[str, str], place: Path | None) -> SettingsEdit:
@@ -45,7 +47,7 @@ def edit(cluster: Cluster, wanted: Mapping[str, str], place: Path | None) -> Set
     for name, value in wanted.items():
         winner = now.winner(name)
         current = winner.value if winner else defaults.get(name, "")
-        if _same(cluster, name, current, value) and (winner is None or winner.file is not None):
+        if _same(cluster, name, current, value):
             continue
         if winner is not None and winner.file is None:
             raise Refused(
@@ -55,16 +57,21 @@ def edit(cluster: Cluster, wanted: Mapping[str, str], place: Path | None) -> Set
                 code="command-line-override",
             )
         result.changed[name] = value
-        if winner is not None and winner.file == cluster.auto_conf:
-            result.reset.append(name)
+        overrides = [line.name.lower() for line in now.setters(name) if line.file == cluster.auto_conf]
+        result.reset += [spelled for spelled in dict.fromkeys(overrides) if spelled not in result.reset]
     if result.reset:
         result.files[cluster.auto_conf] = _without(cluster, result.reset)
         now = resolution(cluster, result.files)
     for name, value in result.changed.items():
         winner = now.winner(name)
+        if winner is not None and _same(cluster, name, winner.value, value):
+            continue  # what ALTER SYSTEM had covered is already what is wanted
         target = place or (winner.file if winner and winner.file else cluster.config_file)
-        data = _bytes(cluster, target, result.files)
+        data = _bytes(cluster, target, result, now)
         result.files[target] = conf.set_value(data, _spelling(data, name), value)
+        if place and not _wins(cluster, result.files, name, value):
+            # Behind the includes that override it, if there are any.
+            result.files[target] = _at_end(data, name, value)
     _check(cluster, result, place)
     return result
 
@@ -80,9 +87,22 @@ def resolution(cluster: Cluster, edits: Mapping[Path, bytes]) -> Resolution:
 
     def names(path: Path) -> list[str] | None:
         found = cluster.directories.get(path)
-        return None if found is None else list(found)
+        return None if found is None else [*found, *(edit.name for edit in edits if edit.parent == path and edit.name not in found)]
 
     return resolve(cluster.config_file, cluster.auto_conf, read, names, cluster.command_line, cluster.major)
+
+
+def _wins(cluster: Cluster, edits: Mapping[Path, bytes], name: str, value: str) -> bool:
+    winner = resolution(cluster, edits).winner(name)
+    return winner is not None and _same(cluster, name, winner.value, value)
+
+
+def _at_end(data: bytes, name: str, value: str) -> bytes:
+    """Return the file with a line more, in its own line ending."""
+    ending = b"\r\n" if b"\r\n" in data else b"\n"
+    if data and not data.endswith(b"\n"):
+        data += ending
+    return data + f"{name} = {conf.quote(value)}".encode("utf-8", "surrogateescape") + ending
 
 
 def _check(cluster: Cluster, result: SettingsEdit, place: Path | None) -> None:
@@ -90,32 +110,36 @@ def _check(cluster: Cluster, result: SettingsEdit, place: Path | None) -> None:
     then = resolution(cluster, result.files)
     for name, value in result.changed.items():
         winner = then.winner(name)
-        if winner is None or winner.value != value:
+        if winner is None or not _same(cluster, name, winner.value, value):
             where = f"{winner.file}:{winner.line}" if winner and winner.file else str(cluster.config_file)
             hint = "Leave files.settings empty, so that the setting goes where it takes effect." if place else None
             raise Refused(f"{name} would not take effect: this line overrides it.", where=where, hint=hint, code="setting-overridden")
 
 
-def _bytes(cluster: Cluster, path: Path, edits: Mapping[Path, bytes]) -> bytes:
-    if path in edits:
-        return edits[path]
+def _bytes(cluster: Cluster, path: Path, result: SettingsEdit, now: Resolution) -> bytes:
+    """Return a file as it stands so far; a new one in a directory that is included begins empty."""
+    if path in result.files:
+        return result.files[path]
     fact = cluster.files.get(path)
-    if fact is None or fact.data is None:
-        raise Refused(
-            "This file is not among those that the server reads, so settings in it would have no effect.",
-            where=str(path),
-            hint="Name postgresql.conf or a file that it includes, or leave files.settings empty.",
-            code="settings-file-unused",
-        )
-    return fact.data
+    if fact is not None and fact.data is not None and path in now.files_read:
+        return fact.data
+    included = path.parent in now.directories_read and not path.name.startswith(".") and path.name.endswith(".conf")
+    if included and path.name not in cluster.directories.get(path.parent, ()):
+        result.new.add(path)
+        return b""
+    raise Refused(
+        "This file is not among those that the server reads, so settings in it would have no effect.",
+        where=str(path),
+        hint="Name postgresql.conf, a file that it includes, or a new .conf file of an include_dir; or leave files.settings empty.",
+        code="settings-file-unused",
+    )
 
 
 def _without(cluster: Cluster, names: list[str]) -> bytes:
     """Return postgresql.auto.conf as ALTER SYSTEM RESET leaves it, as far as the lines go."""
     data = cluster.files[cluster.auto_conf].data or b""
-    doomed = {name.lower() for name in names} | {old for old, (new, _) in RENAMED.items() if new in names}
     for entry in reversed(conf.ConfFile.parse(data).entries):
-        if entry.name.lower() in doomed:
+        if entry.name.lower() in names:
             data = conf.remove_line(data, entry.line)
     return data
 
