@@ -464,8 +464,9 @@ def _check_together(answers: Answers, given: Given, data_directory: Path) -> Non
     if certificate.source == "new-ca":
         inside = _data_directory_around(certificate.ca_directory, data_directory)
         if inside is not None:
+            which = "the data directory" if inside == data_directory else f"a data directory ({inside})"
             raise refuse(
-                f"The CA must not lie in a data directory ({inside}): its key would be in every base backup.",
+                f"The CA must not lie in {which}: its key would be in every base backup.",
                 "certificate.ca_directory",
                 hint="Name a directory elsewhere.",
             )

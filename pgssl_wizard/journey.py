@@ -6,7 +6,7 @@ Holds no logic of its own; each method is one arrow of the way: cluster, answers
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ class Journey:
         pg_bin, user, database: as given on the command line.
         read_only: nothing is ever written.
         given: what the person answered so far.
+        label: what to call the cluster instead of the end of its path.
         cluster, recommended, answers, surroundings, plan, change: what is known so far; each rests on those before it.
     """
 
@@ -36,6 +37,7 @@ class Journey:
     database: str | None = None
     read_only: bool = False
     given: Given = field(default_factory=Given)
+    label: str = ""
     cluster: Cluster | None = None
     recommended: Answers | None = None
     answers: Answers | None = None
@@ -57,8 +59,8 @@ class Journey:
         cluster = inspect(data_directory, pg_bin=self.pg_bin, user=self.user, database=self.database)
         self.recommended = recommend(cluster, self.given.base)
         self.answers = self.surroundings = self.plan = self.change = None
-        self.cluster = cluster
-        return cluster
+        self.cluster = replace(cluster, label=self.label) if self.label else cluster
+        return self.cluster
 
     def answer(self, key: str, value: object, where: str) -> None:
         """Take one answer; whatever rested on the old one is forgotten."""

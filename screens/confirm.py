@@ -22,7 +22,11 @@ class ConfirmScreen(Step):
 
     KEY = "preview"
     AUTO_FOCUS = ""
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("A", "apply", "apply")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("A", "apply", "apply"),
+        Binding("down,j", "scroll_body(1)", show=False),
+        Binding("up,k", "scroll_body(-1)", show=False),
+    ]
 
     def __init__(self) -> None:
         super().__init__()

@@ -26,7 +26,12 @@ class ProofStep(Step):
 
     KEY = "proof"
     AUTO_FOCUS = ""
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("u", "undo", "undo"), Binding("c", "copy", "copy")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("u", "undo", "undo"),
+        Binding("c", "copy", "copy"),
+        Binding("down,j", "scroll_body(1)", show=False),
+        Binding("up,k", "scroll_body(-1)", show=False),
+    ]
 
     def __init__(self) -> None:
         super().__init__()
@@ -231,6 +236,31 @@ class ProofStep(Step):
             ("You have", "Mind", "Undo"),
         )
 
+    def _strip(self, meaning: Meaning) -> Content:
+        """Where there is no pane, what to hand over stands in the strip, in short; the body has it in full."""
+        handed = {label.strip(): texts for label, texts, _ in self._hand_over(self.main_width() - 14)}
+        if self.undone or not handed:
+            return super()._strip(meaning)
+        rows = [line(("Hand over", "bold $pg-bright"), (" " + "─" * (self.main_width() - 10), "$pg-line"))]
+        offline = ", ".join(handed.get("Take offline", []))
+        renew = handed.get("Renew by", [""])[0].partition(",")[0]
+        last = f"{offline} · renew by {renew}" if offline else f"renew by {renew}"
+        for label, text in (
+            ("To clients", " ".join(handed.get("Hand to clients", []))),
+            ("Connect with", f"psql “{self.connection_string()}”"),
+            ("Take offline" if offline else "Then", last),
+        ):
+            rows.append(
+                line(
+                    (fit(label, 14), "$pg-muted"),
+                    (
+                        fit(text.replace("“", '"').replace("”", '"'), self.main_width() - 14).rstrip(),
+                        "$pg-warn" if label == "Take offline" else "$pg-fg",
+                    ),
+                )
+            )
+        return lines(rows)
+
     def _pane(self, meaning: Meaning) -> Content:
         rows: list[Content | str] = [line(("Hand over", "bold $pg-bright")), ""]
         for label, texts, style in self._hand_over(28):
@@ -242,7 +272,7 @@ class ProofStep(Step):
 
     def footer_keys(self) -> list[tuple[str, str]]:
         """Enter ends here."""
-        keys = [("Enter", "done"), ("c", "copy")]
+        keys = [("Enter", "done"), ("↓", "more"), ("c", "copy")]
         if not self.undone and self.change is not None and self.change.id is not None:
             keys.append(("u", "undo"))
         return [*keys, ("F1", "explain")]

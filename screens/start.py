@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -54,8 +55,13 @@ class StartScreen(Step):
             practice.__enter__()
             app.practice = practice
             named = [practice.data_directory]
+            # Everything that practising makes, the CA too, lies in the directory that is removed at the end.
+            app.journey.given = replace(app.journey.given, base=practice.data_directory.parent)
+            app.journey.label = "practice"
         found = app.journey.find(named)
-        app.found = [each for each in found if not app.options.practice or each.data_directory == named[0].resolve()]
+        if app.options.practice:
+            found = [replace(each, label="practice") for each in found if each.data_directory == named[0].resolve()]
+        app.found = found
         # While the person reads: what the next steps are made of.
         app.preload()
 

@@ -62,6 +62,8 @@ class Step(Screen[None]):
         Binding("f2", "receipt", show=False, priority=True),
         Binding("down", "focus_next_field", show=False),
         Binding("up", "focus_previous_field", show=False),
+        Binding("pagedown", "scroll_body(12)", show=False),
+        Binding("pageup", "scroll_body(-12)", show=False),
     ]
     app = getters.app(WizardApp)
 
@@ -370,6 +372,10 @@ class Step(Screen[None]):
     def action_focus_next_field(self) -> None:
         """Move to the next field."""
         self.focus_next("#body *")
+
+    def action_scroll_body(self, by: int) -> None:
+        """Scroll what does not fit."""
+        self.query_one("#body").scroll_relative(y=by, animate=False)
 
     def action_focus_previous_field(self) -> None:
         """Move to the field before."""

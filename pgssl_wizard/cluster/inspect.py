@@ -60,6 +60,8 @@ def inspect(data_directory: Path, *, pg_bin: Path | None = None, user: str | Non
     """
     named = layout.named(data_directory)
     directory = named.data_directory
+    # The programs run elsewhere than where the person stands.
+    pg_bin = pg_bin.absolute() if pg_bin else None
     status = directory.stat()
     owner = owner_in_words(status.st_uid, status.st_gid)
     _must_be_ours(directory, status.st_uid, owner)

@@ -56,7 +56,7 @@ def test_inspecting_changes_nothing(cluster: RealCluster) -> None:
 
     def state() -> dict[Path, tuple[int, int, int]]:
         # What the server itself writes all the time is left out.
-        own = {"pg_stat", "pg_stat_tmp", "pg_wal", "global", "base", "pg_xact", "pg_subtrans", "pg_logical"}
+        own = {"pg_stat", "pg_stat_tmp", "pg_wal", "global", "base", "pg_xact", "pg_subtrans", "pg_logical", "pg_dynshmem"}
         return {
             path: (path.lstat().st_mode, path.lstat().st_mtime_ns, path.lstat().st_size)
             for path in sorted(cluster.data_directory.rglob("*"))
@@ -129,6 +129,13 @@ def test_programs_of_another_version_are_refused(newest_cluster: RealCluster) ->
         pytest.skip("needs servers of two versions")
     with pytest.raises(UnusableInput, match="belongs to version"):
         inspect(newest_cluster.data_directory, pg_bin=available()[other].bin_directory)
+
+
+def test_programs_may_be_named_from_where_one_stands(stopped_cluster: RealCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative --pg-bin."""
+    monkeypatch.chdir(stopped_cluster.programs.bin_directory.parent)
+    seen = inspect(stopped_cluster.data_directory, pg_bin=Path("bin"))
+    assert seen.bin_directory == stopped_cluster.programs.bin_directory
 
 
 def test_a_missing_file_that_the_server_needs_is_refused(stopped_cluster: RealCluster) -> None:

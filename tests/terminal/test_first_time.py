@@ -102,10 +102,15 @@ def test_practice_leaves_neither_processes_nor_files(tmp_path: Path) -> None:
         terminal.wait_for("Ready to apply")
         directory = _practice_directory()
         assert directory.is_dir()
-        terminal.keys("C-q")
+        terminal.keys("A")
+        terminal.wait_for("Apply this to practice?")
+        terminal.keys("A")
+        terminal.wait_for("Proven:")
+        terminal.keys("Enter")
         terminal.wait_for("EXIT:0")
-        assert not directory.exists()
+        assert not directory.parent.exists()
         assert not _servers_in(directory)
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_a_closed_terminal_takes_the_practice_cluster_with_it(tmp_path: Path) -> None:
