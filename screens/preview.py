@@ -200,7 +200,7 @@ class PreviewStep(Step):
         return max(20, self.body_width() - self._tree_width() - 1)
 
     def _tree_width(self) -> int:
-        return 28 if self.app.size.width < RAIL_FROM else 34
+        return 28 if self.window.width < RAIL_FROM else 34
 
     def _in_words(self, each: PlannedFile) -> list[Content]:
         from pgssl_wizard.certificates.describe import in_words  # noqa: PLC0415

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.events import Resize
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import Static
@@ -113,10 +114,15 @@ class Step(Screen[None]):
         if self.ready:
             self.app.release_enter(self.accept)
 
-    def on_resize(self) -> None:
-        self.set_class(self.app.size.width < SMALLEST[0] or self.app.size.height < SMALLEST[1], "-toosmall")
-        if self._drawn_for != self.app.size:
-            self.redraw()
+    @property
+    def window(self) -> Size:
+        """The terminal's size: the screen's own once it is laid out, before that the application's."""
+        return self.size if self.size.width else self.app.size
+
+    def on_resize(self, event: Resize) -> None:
+        self.set_class(event.size.width < SMALLEST[0] or event.size.height < SMALLEST[1], "-toosmall")
+        if self._drawn_for != event.size:
+            self.call_after_refresh(self.redraw)
 
     def on_screen_resume(self) -> None:
         if self.open:
@@ -124,7 +130,7 @@ class Step(Screen[None]):
 
     def redraw(self) -> None:
         """Draw everything around the body anew from the journey."""
-        self._drawn_for = self.app.size
+        self._drawn_for = self.window
         self.show("header", self._header())
         self.show("dots", self._dots())
         self.show("rail", self._rail())
@@ -185,16 +191,16 @@ class Step(Screen[None]):
     @property
     def roomy(self) -> bool:
         """Whether the pane stands at the right; known before anything is laid out, so that the first drawing is right."""
-        return self.app.size.width >= PANE_FROM
+        return self.window.width >= PANE_FROM
 
     @property
     def tall(self) -> bool:
         """Whether there is height for two-line answers and rules between."""
-        return self.app.size.height >= TALL_FROM
+        return self.window.height >= TALL_FROM
 
     def main_width(self) -> int:
         """Return how many columns the text beside rail and pane has."""
-        width = self.app.size.width - 4
+        width = self.window.width - 4
         if width + 4 >= RAIL_FROM:
             width -= RAIL_WIDTH
         if self.roomy and not self.TABLE:
@@ -208,16 +214,16 @@ class Step(Screen[None]):
     def _header(self) -> Content:
         journey = self.app.journey
         cluster = journey.cluster
-        wide = self.app.size.width >= 100
+        wide = self.window.width >= 100
         left: list[Piece] = [("pgssl-wizard", "bold")]
         if cluster:
             state = "running" if cluster.running else "down"
             version = f"PostgreSQL {cluster.server_version}" if wide else cluster.server_version
-            room = self.app.size.width - 4 - len(f"pgssl-wizard   · {version} · {state}") - 3 - self.state_in_words().cell_length
+            room = self.window.width - 4 - len(f"pgssl-wizard   · {version} · {state}") - 3 - self.state_in_words().cell_length
             left.append((f"   {fit(cluster.label, max(6, min(room, len(cluster.label))))} · {version} · {state}", self._dim()))
         right = self.state_in_words()
         text = line(*left)
-        space = max(2, self.app.size.width - 4 - text.cell_length - right.cell_length)
+        space = max(2, self.window.width - 4 - text.cell_length - right.cell_length)
         return line(text, " " * space, right)
 
     def state_in_words(self) -> Content:
@@ -268,7 +274,7 @@ class Step(Screen[None]):
         rule = "─" * max(0, width - len(meaning.head) - 1)
         rows = [line((meaning.head, "bold $pg-bright"), (f" {rule}", "$pg-line"))]
         parts = list(zip(meaning.labels, (meaning.get, meaning.cost, meaning.clients), strict=True))
-        if self.app.size.width < RAIL_FROM:
+        if self.window.width < RAIL_FROM:
             rows += [line((fit(label, 14), "$pg-muted"), (text, _loud(text))) for label, text in parts if text]
             return lines(rows)
         column = (width - 4) // 3
@@ -299,7 +305,7 @@ class Step(Screen[None]):
 
     def _footer(self) -> Content:
         right = [("^P", "palette"), ("^Q", "quit")]
-        width = self.app.size.width - 4
+        width = self.window.width - 4
         left = list(self.footer_keys())
 
         def draw(keys: list[tuple[str, str]], gap: str) -> Content:
