@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
+from pgssl_wizard.plan.secrets import masked
 from pgssl_wizard.screens.text import Piece, line
 
 
@@ -69,7 +70,7 @@ def _row(number: int, sign: str, text: str, other: str | None, colour: str, grou
 def _split(data: bytes | None) -> list[str]:
     if not data:
         return []
-    text = data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\t", "    ")
+    text = masked(data.decode("utf-8", "replace")).replace("\r\n", "\n").replace("\t", "    ")
     return text.removesuffix("\n").split("\n")
 
 

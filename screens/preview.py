@@ -14,6 +14,7 @@ from textual.worker import Worker, WorkerState
 
 from pgssl_wizard.errors import WizardError
 from pgssl_wizard.plan.model import Plan, PlannedFile
+from pgssl_wizard.plan.secrets import masked
 from pgssl_wizard.screens.difference import difference, folded, squeezed
 from pgssl_wizard.screens.step import RAIL_FROM, Meaning, Step
 from pgssl_wizard.screens.text import as_ascii, fit, line, lines, short_path, wrap
@@ -230,17 +231,22 @@ class PreviewStep(Step):
         for each in self.plan.rules:
             number = "end" if each.action == "add" else str(each.line)
             if each.action == "keep":
-                rows.append(line((number.rjust(5) + "   ", "$pg-muted"), (each.before if wide else squeezed(each.before), "$pg-muted")))
+                rows.append(
+                    line((number.rjust(5) + "   ", "$pg-muted"), (masked(each.before if wide else squeezed(each.before)), "$pg-muted"))
+                )
                 continue
             if each.before:
                 rows.append(
-                    line((number.rjust(5) + " - ", "$pg-err"), (each.before if wide else squeezed(each.before), "$pg-err on $pg-sub"))
+                    line(
+                        (number.rjust(5) + " - ", "$pg-err"), (masked(each.before if wide else squeezed(each.before)), "$pg-err on $pg-sub")
+                    )
                 )
             rows += [
-                line((number.rjust(5) + " + ", "$pg-ok"), (text if wide else squeezed(text), "$pg-ok on $pg-add")) for text in each.after
+                line((number.rjust(5) + " + ", "$pg-ok"), (masked(text if wide else squeezed(text)), "$pg-ok on $pg-add"))
+                for text in each.after
             ]
             if each.action == "comment-out":
-                rows.append(line(("      + ", "$pg-ok"), (f"# {each.before}", "$pg-ok on $pg-add")))
+                rows.append(line(("      + ", "$pg-ok"), (f"# {masked(each.before)}", "$pg-ok on $pg-add")))
         if self.plan.locked_out:
             rows += [Content(""), line(("Known, and refused afterwards", "bold $pg-warn"))]
             rows += [line(("! ", "$pg-warn"), f"{who.who}: {who.message}") for who in self.plan.locked_out]
@@ -359,7 +365,7 @@ class PreviewStep(Step):
             from pgssl_wizard.files.diff import unified  # noqa: PLC0415
 
             each = files[self.index]
-            text = unified(each.before, each.after, str(each.path))
+            text = masked(unified(each.before, each.after, str(each.path)))
         elif self.view_name == "Commands":
             text = "\n".join((*[f"{statement};" for statement in self.plan.sql], *self.plan.openssl)) + "\n"
         else:

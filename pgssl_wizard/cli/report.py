@@ -11,6 +11,7 @@ from pgssl_wizard.cluster.facts import Cluster
 from pgssl_wizard.files.diff import unified
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.plan.model import Plan, PlannedFile
+from pgssl_wizard.plan.secrets import masked
 from pgssl_wizard.proof.model import Attempt, Proof
 
 _SIGNS = {"create": "+", "modify": "~", "delete": "-"}
@@ -95,7 +96,7 @@ def _certificates(made: Plan) -> None:
 
 
 def _diff(each: PlannedFile) -> None:
-    for line in unified(each.before, each.after, str(each.path)).splitlines():
+    for line in masked(unified(each.before, each.after, str(each.path))).splitlines():
         print(paint(line, {"+": "32", "-": "31", "@": "36"}.get(line[:1], "0")) if line[:1] in "+-@" else line)
 
 

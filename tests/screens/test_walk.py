@@ -9,6 +9,7 @@ from pgssl_wizard.answers import complete, parse_set, read_file
 from pgssl_wizard.errors import Refused, RolledBack
 from pgssl_wizard.screens.apply import ApplyStep
 from pgssl_wizard.screens.confirm import ConfirmScreen
+from pgssl_wizard.screens.difference import difference
 from pgssl_wizard.screens.explain import Explain, lesson
 from pgssl_wizard.screens.proof import ProofStep
 from pgssl_wizard.screens.receipt import Receipt
@@ -366,3 +367,10 @@ async def test_titles_and_sentences_fit(size: tuple[int, int], key: str) -> None
                 continue
             longest = max((len(row) for row in str(widget.content).split("\n")), default=0)
             assert longest <= widget.size.width, (place, str(widget.content))
+
+
+def test_a_password_in_a_configuration_file_is_never_drawn() -> None:
+    before = b"host all all all ldap ldapserver=x ldapbindpasswd=hunter2\n"
+    rows = difference(before, before.replace(b"host ", b"hostssl ")).rows
+    assert not any("hunter2" in row.plain for row in rows)
+    assert any("hostssl" in row.plain for row in rows)
