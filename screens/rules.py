@@ -13,6 +13,7 @@ from textual.worker import Worker, WorkerState
 
 from pgssl_wizard.errors import WizardError
 from pgssl_wizard.plan.model import Plan, RuleChange
+from pgssl_wizard.plan.secrets import masked
 from pgssl_wizard.screens.step import Meaning, Step
 from pgssl_wizard.screens.text import as_ascii, fit, line, lines
 from pgssl_wizard.screens.widgets.options import Option, Options
@@ -249,7 +250,7 @@ class RulesStep(Step):
             return Meaning(head, "this rule as it is, byte for byte", "nothing", "nothing new")
         if change.action == "comment-out":
             return Meaning(head, "no way in that is only for plaintext", plain, "another rule")
-        return Meaning(head, " / ".join(text.strip() for text in change.after), plain, "sslmode=prefer (libpq's default) or stronger")
+        return Meaning(head, masked(" / ".join(text.strip() for text in change.after)), plain, "sslmode=prefer (libpq's default) or stronger")
 
     def _choice_meaning(self) -> Meaning:
         plain = sum(change.plain_sessions for change in self._plan.rules) if self._plan else 0
