@@ -250,7 +250,9 @@ class RulesStep(Step):
             return Meaning(head, "this rule as it is, byte for byte", "nothing", "nothing new")
         if change.action == "comment-out":
             return Meaning(head, "no way in that is only for plaintext", plain, "another rule")
-        return Meaning(head, masked(" / ".join(text.strip() for text in change.after)), plain, "sslmode=prefer (libpq's default) or stronger")
+        return Meaning(
+            head, masked(" / ".join(text.strip() for text in change.after)), plain, "sslmode=prefer (libpq's default) or stronger"
+        )
 
     def _choice_meaning(self) -> Meaning:
         plain = sum(change.plain_sessions for change in self._plan.rules) if self._plan else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -14,8 +15,9 @@ from typing import Any, TypeVar
 import click
 
 from pgssl_wizard.answers import Given, parse_set, read_file
+from pgssl_wizard.cli.options import working_directory
 from pgssl_wizard.cli.wizard import say
-from pgssl_wizard.errors import ExitCode, Interrupted, WizardError
+from pgssl_wizard.errors import ExitCode, Interrupted, Refused, UnusableInput, WizardError
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.journey import Journey
 
@@ -29,6 +31,10 @@ _OPTIONS = (
     click.option("-q", "--quiet", is_flag=True, default=None, help="No progress, no notices."),
     click.option("-v", "--verbose", is_flag=True, default=None, help="More words, and tracebacks of defects."),
 )
+
+
+#: Of every command that has data to print, and before the command's name.
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +60,35 @@ class Call:
             **content,
             "findings": [finding.to_json() for finding in findings],
         }
-        print(json.dumps(document, indent=2, ensure_ascii=False))
+        print(as_text(document))
         return code
+
+
+class ReaderGoneError(Exception):
+    """Whoever read our standard output has gone. No OSError, of which click would make exit code 1 (falls short)."""
+
+
+class PathArgument(click.Path):
+    """A path that is not empty: `apply "$UNSET"` must not mean the working directory."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, readable=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: D102 - click's name
+        if value == "":
+            self.fail("The path is empty.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def as_text(document: Mapping[str, Any]) -> str:
+    """Return a document as JSON that standard output can take; bytes of a path that are no UTF-8 come out as escapes."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+        text.encode((sys.stdout.encoding if sys.stdout else None) or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(document, indent=2)
+    return text
 
 
 def add_options(function: F) -> F:
@@ -74,16 +107,21 @@ def command(name: str, *, json_too: bool = True) -> Callable[[Callable[..., int]
         def run(ctx: click.Context, /, **given: Any) -> int:
             outer = ctx.obj or {}
             common = {key: given.pop(key) if given.get(key) is not None else (given.pop(key, None) or outer.get(key)) for key in _COMMON}
-            as_json = bool(given.pop("as_json", False))
-            journey = Journey(common["pg_bin"], common["user"], common["database"], bool(common["read_only"]))
+            as_json = bool(given.pop("as_json", False)) or (json_too and bool(outer.get("as_json")))
+            gone: UnusableInput | None = None
+            try:
+                base = working_directory()
+            except UnusableInput as error:
+                base, gone = Path("/"), error
+            journey = Journey(common["pg_bin"], common["user"], common["database"], bool(common["read_only"]), Given(base=base))
             call = Call(name, journey, as_json, bool(common["quiet"]), bool(common["verbose"]))
-            return _guarded(call, lambda: function(call, **given))
+            return failed(call, gone) if gone else _guarded(call, lambda: function(call, **given))
 
         # click reads parameters from the wrapped function's attribute.
         run.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
         body: Callable[..., Any] = add_options(run)
         if json_too:
-            body = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")(body)
+            body = JSON_OPTION(body)
         return click.command(name)(body)
 
     return declare
@@ -94,14 +132,22 @@ _COMMON = ("pg_bin", "user", "database", "read_only", "quiet", "verbose")
 
 def _guarded(call: Call, body: Callable[[], int]) -> int:
     try:
-        return int(body())
+        code = int(body())
+        if sys.stdout is not None:
+            # What cannot be written is told here and not by the interpreter on its way out.
+            sys.stdout.flush()
     except WizardError as error:
         return failed(call, error)
-    except (KeyboardInterrupt, click.exceptions.Exit, click.ClickException, BrokenPipeError):
+    except (KeyboardInterrupt, click.exceptions.Exit, click.ClickException):
         raise
+    except BrokenPipeError as error:
+        raise ReaderGoneError from error
     except OSError as error:
+        if _output_lost():
+            say(UnusableInput(f"Standard output cannot be written: {error.strerror}.", code="no-output"))
+            return ExitCode.UNUSABLE
         where = str(error.filename) if error.filename else None
-        return failed(call, WizardError(f"{error.strerror or error}.", where=where, code="system-error"))
+        return failed(call, Refused(f"{error.strerror or error}.", where=where, code="system-error"))
     except Exception as error:  # noqa: BLE001 - the last resort: a defect is said in one line, with a traceback only under -v
         if call.verbose:
             traceback.print_exc()
@@ -113,6 +159,18 @@ def _guarded(call: Call, body: Callable[[], int]) -> int:
                 code="defect",
             ),
         )
+    return code
+
+
+def _output_lost() -> bool:
+    """Whether standard output takes nothing any more (a full disk behind it); what is left of it is dropped then."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def failed(call: Call, error: WizardError, content: Mapping[str, Any] | None = None) -> int:
@@ -124,29 +182,35 @@ def failed(call: Call, error: WizardError, content: Mapping[str, Any] | None = N
     return error.exit_code
 
 
+_NO_CHANGE: dict[str, Any] = {
+    "id": None,
+    "state": "none",
+    "effective": "not-reloaded",
+    "proved": False,
+    "made": None,
+    "files": [],
+    "kept": [],
+}
+_NO_PROOF: dict[str, Any] = {"served": None, "matches_disk": None, "attempts": []}
 #: What a document has when the command could not get so far; null rather than missing.
 EMPTY: dict[str, dict[str, Any]] = {
     "inspect": {"cluster": None},
     "plan": {
         "changes": [],
+        "directories": [],
         "settings": {},
         "sql": [],
         "openssl": [],
         "trust_anchor": None,
         "locked_out": [],
         "goes_live_too": [],
+        "effective": None,
         "hash": None,
     },
-    "apply": {
-        "change": {"id": None, "state": "none", "effective": "not-reloaded", "proved": False},
-        "trust_anchor": None,
-        "served": None,
-        "matches_disk": None,
-        "attempts": [],
-    },
-    "rollback": {"change": {"id": None, "state": "none", "effective": "not-reloaded", "proved": False}, "trust_anchor": None},
+    "apply": {"change": _NO_CHANGE, "trust_anchor": None, **_NO_PROOF},
+    "rollback": {"change": _NO_CHANGE, "trust_anchor": None, **_NO_PROOF},
     "history": {"changes": []},
-    "verify": {"served": None, "matches_disk": None, "attempts": []},
+    "verify": _NO_PROOF,
 }
 
 

@@ -8,11 +8,11 @@ import click
 
 from pgssl_wizard.answers import QUESTIONS
 from pgssl_wizard.cli import report
-from pgssl_wizard.cli.calling import EMPTY, Call, answers_options, command, read_answers, refuse_unfinished
+from pgssl_wizard.cli.calling import EMPTY, Call, PathArgument, answers_options, command, read_answers, refuse_unfinished
 from pgssl_wizard.cli.options import WizardOptions
 from pgssl_wizard.errors import ExitCode, UnusableInput
 
-_DIRECTORY = click.argument("data_directory", metavar="DATADIR", type=click.Path(path_type=Path, readable=False))
+_DIRECTORY = click.argument("data_directory", metavar="DATADIR", type=PathArgument())
 
 
 def _keys_in_words() -> str:
@@ -29,7 +29,7 @@ def _wizard(call: Call, data_directory: Path | None, *, practice: bool) -> int:
 
 
 @command("setup", json_too=False)
-@click.argument("data_directory", metavar="[DATADIR]", required=False, type=click.Path(path_type=Path, readable=False))
+@click.argument("data_directory", metavar="[DATADIR]", required=False, type=PathArgument())
 @answers_options
 def setup(call: Call, data_directory: Path | None = None, answers_file: Path | None = None, assignments: tuple[str, ...] = ()) -> int:
     """Open the wizard."""
@@ -86,7 +86,7 @@ def plan(call: Call, data_directory: Path, answers_file: Path | None, assignment
 
 @command("apply")
 @_DIRECTORY
-@click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(path_type=Path, readable=False))
+@click.argument("plan_file", metavar="[PLAN]", required=False, type=PathArgument())
 @answers_options
 @click.option("--no-rehearse", is_flag=True, help="Do not try the new files on a throwaway cluster first.")
 @click.option("--no-reload", is_flag=True, help="Write the files and leave the running server as it is.")
@@ -172,11 +172,11 @@ def history(call: Call, data_directory: Path) -> int:
 
 
 @command("verify")
-@click.argument("data_directory", metavar="[DATADIR]", required=False, type=click.Path(path_type=Path, readable=False))
+@click.argument("data_directory", metavar="[DATADIR]", required=False, type=PathArgument())
 @click.option("--host", help="A server elsewhere, by the name that clients use.")
-@click.option("--port", type=int, default=5432, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), help="With --host.  [default: 5432]")
 @click.option("--root", type=click.Path(path_type=Path), help="The root certificate that clients have.")
-def verify(call: Call, data_directory: Path | None, host: str | None, port: int, root: Path | None) -> int:
+def verify(call: Call, data_directory: Path | None, host: str | None, port: int | None, root: Path | None) -> int:
     """Proof by real connections: served against disk, and every sslmode with and without the right root."""
     from pgssl_wizard.proof.serialise import proof_to_json  # noqa: PLC0415
     from pgssl_wizard.proof.verify import verify as prove  # noqa: PLC0415
@@ -184,12 +184,14 @@ def verify(call: Call, data_directory: Path | None, host: str | None, port: int,
 
     if (data_directory is None) == (host is None):
         raise UnusableInput("verify wants a data directory, or --host with --port and --root.", code="usage")
+    if data_directory is not None and port is not None:
+        raise UnusableInput("--port goes with --host; a data directory says its port itself.", code="usage")
     journey = call.journey
     if data_directory is not None:
         cluster = journey.inspect(data_directory)
         proof = prove(cluster, root=root, user=journey.user, database=journey.database)
     else:
-        proof = verify_remote(str(host), port, root, user=journey.user, database=journey.database)
+        proof = verify_remote(str(host), port or 5432, root, user=journey.user, database=journey.database)
     code = ExitCode.DONE if proof.holds else ExitCode.FALLS_SHORT
     if call.as_json:
         return call.document(code, report.proof_findings(proof), {**EMPTY["verify"], **proof_to_json(proof)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import click
 
 from pgssl_wizard import __version__
 from pgssl_wizard.cli import commands, later
-from pgssl_wizard.cli.calling import add_options
+from pgssl_wizard.cli.calling import EMPTY, JSON_OPTION, ReaderGoneError, add_options, as_text
 from pgssl_wizard.cli.completion import completion
 from pgssl_wizard.errors import ExitCode
 
@@ -37,6 +37,7 @@ class _Group(click.Group):
 )
 @click.version_option(__version__, prog_name="pgssl-wizard")
 @add_options
+@JSON_OPTION
 @click.pass_context
 def main(ctx: click.Context, /, **options: Any) -> None:
     """TLS for PostgreSQL, step by step: inspect, choose, preview, apply, prove, undo.
@@ -65,17 +66,22 @@ for command in (
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return the exit code; never a traceback for what a person can cause."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal or pipe of another encoding gets escapes, never a traceback.
+            stream.reconfigure(errors="backslashreplace")
     try:
         result = main.main(list(arguments), prog_name="pgssl-wizard", standalone_mode=False)
     except click.ClickException as error:
         if "--json" in arguments:
-            print(json.dumps({"command": _command_in(arguments), "ok": False, "findings": [_usage_finding(error)]}, indent=2))
+            name = _command_in(arguments)
+            print(as_text({"command": name, "ok": False, **EMPTY.get(name or "", {}), "findings": [_usage_finding(error)]}))
         error.show()
         return ExitCode.UNUSABLE
     except (click.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
+    except (ReaderGoneError, BrokenPipeError):
         # Whoever read our output has gone; the interpreter must not complain about it on the way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

@@ -10,7 +10,7 @@ from pgssl_wizard.errors import ExitCode, WizardError
 
 def start(options: WizardOptions) -> int:
     """Open the wizard and return the exit code of the process."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):  # None: closed by the caller
         command = "practice" if options.practice else "setup"
         print(f"error: {command} needs a terminal.", file=sys.stderr)
         print("hint: without one, use: pgssl-wizard plan DATADIR, then: pgssl-wizard apply DATADIR", file=sys.stderr)

@@ -43,7 +43,8 @@ class Terminal:
         width, height = self._size
         settings = {"TERM": "tmux-256color", "COLORTERM": "truecolor", "TEXTUAL_ANIMATIONS": "none", **self._environment}
         exports = " ".join(f"{key}={shlex.quote(value)}" for key, value in settings.items())
-        line = f"env {exports} {shlex.join(self._command)}; echo EXIT:$?; cat"
+        # A size in the environment would win over the window's.
+        line = f"env -u COLUMNS -u LINES {exports} {shlex.join(self._command)}; echo EXIT:$?; cat"
         self._tmux("new-session", "-d", "-s", "t", "-x", str(width), "-y", str(height), line)
         self._tmux("set", "-g", "status", "off")
         self._tmux("set", "-s", "escape-time", "0")
