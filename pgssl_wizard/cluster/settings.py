@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgssl_wizard.cluster.facts import Setting, SettingSource
+from pgssl_wizard.files.known_settings import KnownSetting, neighbour_settings, tls_settings
 from pgssl_wizard.files.settings import Resolution, SettingLine
 from pgssl_wizard.files.values import boolean
-from pgssl_wizard.files.versions import KnownSetting, neighbour_settings, tls_settings
 
 
 @dataclass(frozen=True, slots=True)

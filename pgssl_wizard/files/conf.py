@@ -1,8 +1,8 @@
-"""postgresql.conf: read as the server's own lexer reads it, and edited without touching anything but the line meant.
+"""postgresql.conf, read as the server's own lexer reads it; edits are in `conf_edit`.
 
 The grammar is that of the server's guc-file.l, the same in 13 to 19: `name [=] value`, `#` comments, single-quoted strings
-with backslash escapes and doubled quotes, include directives. Everything is bytes; text is Latin-1 internally so that any
-byte survives.
+with backslash escapes and doubled quotes, include directives. Files are bytes; names and values are text in which bytes that are
+no UTF-8 stand as lone surrogates, so that any byte survives.
 """
 
 from __future__ import annotations
@@ -11,17 +11,38 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-# The lexer takes the longest match, the first rule on a tie; these are its other value tokens.
-_QUALIFIED = re.compile(rb"[A-Za-z_\x80-\xff][A-Za-z_0-9\x80-\xff]*\.[A-Za-z_\x80-\xff][A-Za-z_0-9\x80-\xff]*")
-_IDENTIFIER = re.compile(rb"[A-Za-z_\x80-\xff][A-Za-z_0-9\x80-\xff]*")
-_UNQUOTED = re.compile(rb"[A-Za-z_\x80-\xff](?:[A-Za-z_0-9\x80-\xff]|[-._:/])*")
-_INTEGER = re.compile(rb"[-+]?(?:[0-9]+|0x[0-9a-fA-F]+)[a-zA-Z]*")
-_REAL = re.compile(rb"[-+]?[0-9]*\.[0-9]*(?:[Ee][-+]?[0-9]+)?[a-zA-Z]*|[-+]?[0-9]+[Ee][-+]?[0-9]+[a-zA-Z]*")
-_STRING = re.compile(rb"'(?:[^'\\\n]|\\.|'')*'", re.DOTALL)
+from pgssl_wizard.files.known_settings import fold
 
-_PLAIN_VALUE = re.compile(r"on|off|[0-9]+")
+# Most lines are one of these two: nothing to read, or one setting whose parts cannot be mistaken.
+_EMPTY = re.compile(rb"[ \t\r]*+(?:#.*)?", re.DOTALL)
+_SETTING = re.compile(
+    rb"[ \t\r]*+([A-Za-z_\x80-\xff][A-Za-z_0-9\x80-\xff]*+)(?:[ \t\r]++=?|=)[ \t\r]*+"
+    rb"('[^'\\\n\0]*+'(?!')|[-+]?[0-9]++[a-zA-Z]*+(?![.0-9])|[A-Za-z_\x80-\xff][A-Za-z_0-9\x80-\xff]*+(?![-._:/]))[ \t\r]*+(?:#.*)?",
+    re.DOTALL,
+)
+
+# The lexer takes the longest match, the first rule on a tie.
+_IDENTIFIER = rb"[A-Za-z_\x80-\xff][A-Za-z_0-9\x80-\xff]*+"
+_RULES: tuple[tuple[str, re.Pattern[bytes]], ...] = (
+    ("id", re.compile(_IDENTIFIER)),
+    ("qualified", re.compile(_IDENTIFIER + rb"\." + _IDENTIFIER)),
+    ("string", re.compile(rb"'(?:[^'\\\n]++|\\[^\n]|'')*'")),
+    ("unquoted", re.compile(rb"[A-Za-z_\x80-\xff][-._:/A-Za-z_0-9\x80-\xff]*+")),
+    ("integer", re.compile(rb"[-+]?(?:0x[0-9a-fA-F]++|[0-9]++)[a-zA-Z]*+")),
+    ("real", re.compile(rb"[-+]?[0-9]*+\.[0-9]*+(?:[Ee][-+]?[0-9]++)?")),
+)
+_VALUES = frozenset({"id", "string", "integer", "real", "unquoted"})
+_BLANKS = re.compile(rb"[ \t\r]++")
+
+_ESCAPES = {ord("b"): 8, ord("f"): 12, ord("n"): 10, ord("r"): 13, ord("t"): 9}
+_QUOTE, _BACKSLASH = ord("'"), ord("\\")
+_OCTAL = frozenset(b"01234567")
 
 EntryKind = Literal["setting", "include", "include_if_exists", "include_dir"]
+_DIRECTIVES: dict[str, EntryKind] = {"include": "include", "include_if_exists": "include_if_exists", "include_dir": "include_dir"}
+
+#: So many syntax errors, and the server gives up on a file.
+MAX_ERRORS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +67,27 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class SyntaxProblem:
-    """A line that the server would refuse, in its own words (without file and line)."""
+    """A line that the server would refuse.
+
+    Attributes:
+        line: where it stands, from 1.
+        near: the token that the server stumbles over; None at the end of a line.
+        told: the line as the server tells it, one too few where the file ends without a line feed.
+    """
 
     line: int
-    message: str
+    near: str | None
+    told: int
+
+    @property
+    def message(self) -> str:
+        """The server's words, without file and line."""
+        return f"syntax error, {self.place}"
+
+    @property
+    def place(self) -> str:
+        """Where in its line, in the server's words."""
+        return "near end of line" if self.near is None else f'near token "{self.near}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +104,14 @@ class ConfFile:
         entries: list[Entry] = []
         errors: list[SyntaxProblem] = []
         offset = 0
-        for number, line in enumerate(data.split(b"\n"), start=1):
-            result = _parse_line(line, number, offset)
-            if isinstance(result, Entry):
-                entries.append(result)
-            elif result is not None:
-                errors.append(result)
+        lines = data.split(b"\n")
+        for number, line in enumerate(lines, start=1):
+            if not _EMPTY.fullmatch(line):
+                found = _entry(line, number, offset, last=number == len(lines))
+                if isinstance(found, Entry):
+                    entries.append(found)
+                elif found is not None:
+                    errors.append(found)
             offset += len(line) + 1
         return cls(data, tuple(entries), tuple(errors))
 
@@ -80,169 +120,107 @@ class ConfFile:
         return self.data
 
     def last(self, name: str) -> Entry | None:
-        """Return the last line of this file that sets `name`; names are case-insensitive, as in the server."""
-        found = None
-        for entry in self.entries:
-            if entry.kind == "setting" and entry.name.lower() == name.lower():
-                found = entry
-        return found
-
-
-def quote(value: str) -> str:
-    """Return a value as it is always written: `on`, `off` and plain numbers bare, all else in single quotes."""
-    if _PLAIN_VALUE.fullmatch(value):
-        return value
-    return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
+        """Return the last line of this file that sets `name`; names are compared as the server does, in any case."""
+        wanted = fold(name)
+        return next((entry for entry in reversed(self.entries) if entry.kind == "setting" and fold(entry.name) == wanted), None)
 
 
 def unquote(token: bytes) -> str:
-    """Return the value of a quoted or bare token, escapes resolved as the server's DeescapeQuotedString does."""
-    text = _text(token)
-    if not text.startswith("'"):
-        return text
-    body = text[1:-1]
-    out: list[str] = []
-    position = 0
-    simple = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-    while position < len(body):
-        char = body[position]
-        if char == "\\":
-            position += 1
-            octal = re.match(r"[0-7]{1,3}", body[position:])
-            if octal:
-                out.append(chr(int(octal.group(), 8) & 0xFF))
-                position += len(octal.group())
-                continue
-            follower = body[position : position + 1]
-            out.append(simple.get(follower, follower))
-        elif char == "'":
-            out.append("'")
-            position += 1
-        else:
-            out.append(char)
-        position += 1
-    return _text("".join(out).encode("utf-8", "surrogateescape"))
+    r"""Return the value of a quoted or bare token, escapes resolved as the server's DeescapeQuotedString does.
 
-
-def set_value(data: bytes, name: str, value: str) -> bytes:
-    """Return the file with `name` set to `value`.
-
-    The last line that sets it changes in place: its indentation, spacing and comment stay. Without one, a line is added
-    below the commented-out default (`#ssl = off`), or at the end.
+    A zero byte ends a value, whether it stands there or comes of `\0`; one that stands there takes the character before with it.
     """
-    present = ConfFile.parse(data).last(name)
-    new = quote(value).encode("utf-8", "surrogateescape")
-    if present:
-        return data[: present.start] + new + data[present.end :]
-    pattern = re.compile(rb"^[ \t]*#[ \t]*" + re.escape(name.encode()) + rb"[ \t]*=[^\n]*(?:\n|\Z)", re.MULTILINE | re.IGNORECASE)
-    template = next(iter(reversed(list(pattern.finditer(data)))), None)
-    if template is None or not _at_line_start(data, template.start()):
-        return append(data, name, value)
-    ending = _line_ending(data)
-    before = data[: template.end()]
-    if not before.endswith(b"\n"):
-        before += ending
-    return before + name.encode() + b" = " + new + ending + data[template.end() :]
+    if not token.startswith(b"'"):
+        return _text(token)
+    body = token[1:]
+    zero = body.find(b"\0")
+    # The server cuts off the last character, which is the quote, unless the text ends before it.
+    body = body[:-1] if zero < 0 else body[:zero]
+    if b"\\" in body or b"''" in body or zero >= 0:
+        body = _unescaped(body, cut=zero >= 0)
+    return _text(body)
 
 
-def append(data: bytes, name: str, value: str) -> bytes:
-    """Return the file with one more line at its end, in the file's own line ending."""
-    ending = _line_ending(data)
-    if data and not data.endswith(b"\n"):
-        data += ending
-    return data + name.encode() + b" = " + quote(value).encode("utf-8", "surrogateescape") + ending
+def _unescaped(body: bytes, *, cut: bool) -> bytes:
+    out = bytearray()
+    position = 0
+    while position < len(body):
+        byte = body[position]
+        if byte == _BACKSLASH:
+            position += 1
+            if position == len(body):
+                out.append(0)
+            elif body[position] in _OCTAL:
+                end = position
+                while end < min(position + 3, len(body)) and body[end] in _OCTAL:
+                    end += 1
+                out.append(int(body[position:end], 8) & 0xFF)
+                position = end - 1
+            else:
+                out.append(_ESCAPES.get(body[position], body[position]))
+        else:
+            if byte == _QUOTE and body[position + 1 : position + 2] == b"'":
+                position += 1
+            out.append(byte)
+        position += 1
+    if cut:
+        del out[-1:]
+    return bytes(out).partition(b"\0")[0]
 
 
-def comment_out(data: bytes, line: int) -> bytes:
-    """Return the file with line `line` (from 1) turned into a comment."""
-    lines = data.split(b"\n")
-    lines[line - 1] = b"#" + lines[line - 1]
-    return b"\n".join(lines)
+def _entry(line: bytes, number: int, offset: int, *, last: bool) -> Entry | SyntaxProblem | None:
+    plain = _SETTING.fullmatch(line)
+    if plain:
+        start, end = plain.span(2)
+        name = plain[1]
+    else:
+        tokens = _tokens(line)
+        if not tokens:
+            return None
+        bad = _bad(tokens)
+        if bad is not None:
+            if bad == len(tokens):
+                return SyntaxProblem(number, None, number - 1 if last else number)
+            # The server writes the token as C does: it ends at a zero byte.
+            near = line[tokens[bad][0] : tokens[bad][1]].partition(b"\0")[0]
+            return SyntaxProblem(number, _text(near), number)
+        name = line[tokens[0][0] : tokens[0][1]]
+        start, end, _ = tokens[-1]
+    text = _text(name)
+    kind = _DIRECTIVES.get(fold(text), "setting")
+    return Entry(text, unquote(line[start:end]), number, kind, offset + start, offset + end)
 
 
-def remove_line(data: bytes, line: int) -> bytes:
-    """Return the file without line `line` (from 1)."""
-    lines = data.split(b"\n")
-    del lines[line - 1]
-    return b"\n".join(lines)
-
-
-def _parse_line(line: bytes, number: int, offset: int) -> Entry | SyntaxProblem | None:
-    tokens = _tokens(line)
-    if not tokens:
-        return None
-
-    def near(index: int) -> SyntaxProblem:
-        if index >= len(tokens):
-            return SyntaxProblem(number, "syntax error, near end of line")
-        start, end, _ = tokens[index]
-        return SyntaxProblem(number, f'syntax error, near token "{_text(line[start:end])}"')
-
-    start, end, kind = tokens[0]
-    if kind not in {"id", "qualified"}:
-        return near(0)
-    name = _text(line[start:end])
-    index = 1
-    if index < len(tokens) and tokens[index][2] == "equals":
-        index += 1
-    if index >= len(tokens) or tokens[index][2] not in {"id", "string", "integer", "real", "unquoted"}:
-        return near(index)
-    value_start, value_end, _ = tokens[index]
-    if index + 1 < len(tokens):
-        return near(index + 1)
-    value = unquote(line[value_start:value_end])
-    lowered = name.lower()
-    directive: EntryKind = "setting"
-    if lowered == "include":
-        directive = "include"
-    elif lowered == "include_if_exists":
-        directive = "include_if_exists"
-    elif lowered == "include_dir":
-        directive = "include_dir"
-    return Entry(name, value, number, directive, offset + value_start, offset + value_end)
+def _bad(tokens: list[tuple[int, int, str]]) -> int | None:
+    """Return which token is wrong (as many as there are: one is missing), None when they make a setting."""
+    if tokens[0][2] not in {"id", "qualified"}:
+        return 0
+    value = 2 if len(tokens) > 1 and tokens[1][2] == "equals" else 1
+    if value >= len(tokens) or tokens[value][2] not in _VALUES:
+        return value
+    return value + 1 if len(tokens) > value + 1 else None
 
 
 def _tokens(line: bytes) -> list[tuple[int, int, str]]:
-    """Cut one line as the lexer does: the longest match wins, earlier rules on a tie; stops at a comment."""
+    """Cut one line as the lexer does; the first four tokens say all."""
     found: list[tuple[int, int, str]] = []
     position = 0
-    while position < len(line):
-        byte = line[position : position + 1]
-        if byte in b" \t\r":
-            position += 1
-            continue
-        if byte == b"#":
+    while len(found) < 4:
+        blanks = _BLANKS.match(line, position)
+        position = blanks.end() if blanks else position
+        if position == len(line) or line[position] == ord("#"):
             break
-        best, kind = position + 1, "equals" if byte == b"=" else "other"
-        length = 0
+        byte = line[position]
+        end, kind = position, "equals" if byte == ord("=") else "other"
         for candidate, pattern in _RULES:
             match = pattern.match(line, position)
-            if match and match.end() - position > length:
-                length, best, kind = match.end() - position, match.end(), candidate
-        found.append((position, best, kind))
-        position = best
+            if match and match.end() > end:
+                end, kind = match.end(), candidate
+        end = max(end, position + 1)
+        found.append((position, end, kind))
+        position = end
     return found
-
-
-_RULES: tuple[tuple[str, re.Pattern[bytes]], ...] = (
-    ("id", _IDENTIFIER),
-    ("qualified", _QUALIFIED),
-    ("string", _STRING),
-    ("unquoted", _UNQUOTED),
-    ("integer", _INTEGER),
-    ("real", _REAL),
-)
 
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
-
-
-def _at_line_start(data: bytes, position: int) -> bool:
-    return position == 0 or data[position - 1 : position] == b"\n"
-
-
-def _line_ending(data: bytes) -> bytes:
-    """Return the file's own line ending: CRLF when its first line has it."""
-    first = data.find(b"\n")
-    return b"\r\n" if first > 0 and data[first - 1 : first] == b"\r" else b"\n"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pgssl_wizard.cluster.facts import Cluster
 from pgssl_wizard.errors import Refused
-from pgssl_wizard.files import conf
+from pgssl_wizard.files import conf, conf_edit
+from pgssl_wizard.files.known_settings import OLD_NAMES, tls_settings
 from pgssl_wizard.files.settings import Resolution, resolve
 from pgssl_wizard.files.values import boolean
-from pgssl_wizard.files.versions import RENAMED, tls_settings
 
 
 @dataclass(slots=True)
@@ -68,10 +68,10 @@ def edit(cluster: Cluster, wanted: Mapping[str, str], place: Path | None) -> Set
             continue  # what ALTER SYSTEM had covered is already what is wanted
         target = place or (winner.file if winner and winner.file else cluster.config_file)
         data = _bytes(cluster, target, result, now)
-        result.files[target] = conf.set_value(data, _spelling(data, name), value)
+        result.files[target] = conf_edit.set_value(data, _spelling(data, name), value)
         if place and not _wins(cluster, result.files, name, value):
             # Behind the includes that override it, if there are any.
-            result.files[target] = _at_end(data, name, value)
+            result.files[target] = conf_edit.append_at_end(data, name, value)
     _check(cluster, result, place)
     return result
 
@@ -95,14 +95,6 @@ def resolution(cluster: Cluster, edits: Mapping[Path, bytes]) -> Resolution:
 def _wins(cluster: Cluster, edits: Mapping[Path, bytes], name: str, value: str) -> bool:
     winner = resolution(cluster, edits).winner(name)
     return winner is not None and _same(cluster, name, winner.value, value)
-
-
-def _at_end(data: bytes, name: str, value: str) -> bytes:
-    """Return the file with a line more, in its own line ending."""
-    ending = b"\r\n" if b"\r\n" in data else b"\n"
-    if data and not data.endswith(b"\n"):
-        data += ending
-    return data + f"{name} = {conf.quote(value)}".encode("utf-8", "surrogateescape") + ending
 
 
 def _check(cluster: Cluster, result: SettingsEdit, place: Path | None) -> None:
@@ -140,7 +132,7 @@ def _without(cluster: Cluster, names: list[str]) -> bytes:
     data = cluster.files[cluster.auto_conf].data or b""
     for entry in reversed(conf.ConfFile.parse(data).entries):
         if entry.name.lower() in names:
-            data = conf.remove_line(data, entry.line)
+            data = conf_edit.remove_line(data, entry.line)
     return data
 
 
@@ -149,7 +141,7 @@ def _spelling(data: bytes, name: str) -> str:
     file = conf.ConfFile.parse(data)
     if file.last(name):
         return name
-    for old, (new, _) in RENAMED.items():
+    for old, (new, _) in OLD_NAMES.items():
         if new == name and file.last(old):
             return old
     return name

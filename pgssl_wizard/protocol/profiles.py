@@ -1,7 +1,7 @@
 """TLS versions, cipher suites and groups: Mozilla's guideline 6.0 as PostgreSQL settings, gated by version.
 
 The guideline's lists are of 2026-04-06. A setting that a server's version does not know makes the server refuse its whole
-configuration file, so every name here passes through `files.versions`.
+configuration file, so every name here passes through `files.known_settings`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pgssl_wizard.answers import ProtocolAnswers
 from pgssl_wizard.certificates.profiles import KeyType
 from pgssl_wizard.errors import UnusableInput
-from pgssl_wizard.files.versions import tls_settings
+from pgssl_wizard.files.known_settings import tls_settings
 
 #: The suites of TLS 1.2 in the intermediate profile, in the guideline's order.
 INTERMEDIATE_CIPHERS = (
@@ -145,14 +145,14 @@ def check_custom(protocol: ProtocolAnswers, major: int) -> None:
             )
     if protocol.minimum and protocol.maximum and VERSIONS.index(protocol.minimum) > VERSIONS.index(protocol.maximum):
         raise UnusableInput("The minimum TLS version is above the maximum.", where="protocol.minimum", code="bad-version")
+    for word in weak_words(protocol.ciphers)[:1]:
+        raise UnusableInput(
+            f"{word} allows suites without encryption, without authentication, or with broken ciphers; the wizard does not offer it.",
+            where="protocol.ciphers",
+            hint="Begin with HIGH:!aNULL, or name suites one by one.",
+            code="weak-cipher",
+        )
     for word in re.split(r"[:, ]+", protocol.ciphers):
-        if word and word[0] not in "!-@+" and any(_REFUSED_WORDS.search(part) for part in word.split("+")):
-            raise UnusableInput(
-                f"{word} allows suites without encryption, without authentication, or with broken ciphers; the wizard does not offer it.",
-                where="protocol.ciphers",
-                hint="Begin with HIGH:!aNULL, or name suites one by one.",
-                code="weak-cipher",
-            )
         if word.startswith("TLS_"):
             raise UnusableInput(
                 f"{word} is a suite of TLS 1.3, which ssl_ciphers does not hold.",
@@ -168,6 +168,12 @@ def check_custom(protocol: ProtocolAnswers, major: int) -> None:
         raise UnusableInput(
             f"PostgreSQL {major} takes exactly one curve.", where="protocol.groups", hint="For example prime256v1.", code="bad-group"
         )
+
+
+def weak_words(ciphers: str) -> list[str]:
+    """Return the words of a cipher list that switch on what no client should be offered."""
+    words = [word for word in re.split(r"[:, ]+", ciphers) if word and word[0] not in "!-@+"]
+    return [word for word in words if any(_REFUSED_WORDS.search(part) for part in word.split("+"))]
 
 
 def leaves_suite(ciphers: str, key: KeyType) -> bool:

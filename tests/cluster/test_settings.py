@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pgssl_wizard.cluster.inspect import inspect
-from pgssl_wizard.files.versions import tls_settings
+from pgssl_wizard.files.known_settings import tls_settings
 from tests.servers import RealCluster
 
 

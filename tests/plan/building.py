@@ -22,8 +22,8 @@ from pgssl_wizard.cluster.facts import (
     Surroundings,
 )
 from pgssl_wizard.files.hba import parse_rules
+from pgssl_wizard.files.known_settings import neighbour_settings, tls_settings
 from pgssl_wizard.files.settings import resolve
-from pgssl_wizard.files.versions import neighbour_settings, tls_settings
 from pgssl_wizard.plan.make import make_plan
 from pgssl_wizard.plan.model import Plan
 from pgssl_wizard.plan.recommend import recommend

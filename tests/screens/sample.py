@@ -13,7 +13,7 @@ from pgssl_wizard.cli.options import WizardOptions
 from pgssl_wizard.cluster.discover import FoundCluster
 from pgssl_wizard.cluster.facts import Cluster, FileFact, FoundName, Postmaster, ServerSays, Session, Setting, Surroundings
 from pgssl_wizard.files.hba import parse_rules
-from pgssl_wizard.files.versions import neighbour_settings, tls_settings
+from pgssl_wizard.files.known_settings import neighbour_settings, tls_settings
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.journey import Journey
 from pgssl_wizard.plan.make import make_plan
