@@ -1,9 +1,19 @@
-"""Addresses as pg_hba.conf writes them, with all the oddities of inet_aton: `10/8` is 0.0.0.10/8, `010.0.0.1` is octal."""
+"""Addresses as pg_hba.conf writes them, with all the oddities of inet_aton: `10/8` is 0.0.0.10/8, `010.0.0.1` is octal.
+
+Source: getaddrinfo with AI_NUMERICHOST as glibc has it, and pg_sockaddr_cidr_mask.
+"""
 
 from __future__ import annotations
 
+import re
 import socket
 from dataclasses import dataclass
+
+#: strtol takes blanks and a sign before the digits.
+_PREFIX = re.compile(r"[ \t\n\v\f\r]*([+-]?[0-9]+)", re.ASCII)
+#: A scope: the number of an interface, or its name, which only link-local addresses have.
+_SCOPE_NUMBER = re.compile(r"[0-9]{1,10}", re.ASCII)
+_SCOPE_NAME = re.compile(r"[^/\s]{1,15}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +31,19 @@ class Range:
 
 
 def numeric(text: str) -> tuple[int, int] | None:
-    """Return the bits of the family (32 or 128) and the value of a numeric address, or None for anything else."""
+    """Return the bits of the family (32 or 128) and the value of a numeric address, or None for anything else.
+
+    The scope of an IPv6 address is dropped. Whether an interface of that name exists depends on the machine; it is taken to.
+    """
     if ":" in text:
+        host, percent, scope = text.partition("%")
         try:
-            return 128, int.from_bytes(socket.inet_pton(socket.AF_INET6, text.split("%", 1)[0]), "big")
+            value = int.from_bytes(socket.inet_pton(socket.AF_INET6, host), "big")
         except (OSError, ValueError):
             return None
+        return None if percent and not _is_scope(scope, value) else (128, value)
     # inet_aton also takes trailing words after a blank, which getaddrinfo does not.
-    if not text or not text[0].isascii() or not text[0].isdigit() or " " in text:
+    if not text or not text.isascii() or not text[0].isdigit() or not text.isprintable() or " " in text:
         return None
     try:
         return 32, int.from_bytes(socket.inet_aton(text), "big")
@@ -36,15 +51,26 @@ def numeric(text: str) -> tuple[int, int] | None:
         return None
 
 
+def _is_scope(scope: str, address: int) -> bool:
+    link_local = address >> 118 == 0xFE80 >> 6 or (address >> 120 == 0xFF and (address >> 112) & 0xF == 2)
+    if link_local and _SCOPE_NAME.fullmatch(scope):
+        return True
+    return bool(_SCOPE_NUMBER.fullmatch(scope)) and int(scope) < 1 << 32
+
+
 def prefix_mask(bits: int, prefix: str) -> int | None:
     """Return the mask of a CIDR length, or None when it is no number from 0 to `bits`."""
-    try:
-        length = int(prefix) if prefix.strip() == prefix and prefix else -1
-    except ValueError:
-        return None
-    if not 0 <= length <= bits:
+    found = _PREFIX.fullmatch(prefix)
+    # More digits than a long has are out of any range.
+    if not found or len(found[1]) > 4300 or not 0 <= (length := int(found[1])) <= bits:
         return None
     return ((1 << length) - 1) << (bits - length)
+
+
+def in_words(bits: int, value: int) -> str:
+    """Return an address as the server shows it: dotted, or the shortest form of IPv6."""
+    family = socket.AF_INET if bits == 32 else socket.AF_INET6
+    return socket.inet_ntop(family, value.to_bytes(bits // 8, "big"))
 
 
 def parse_range(address: str, netmask: str | None) -> Range | None:

@@ -1,36 +1,47 @@
 """pg_hba.conf as the server of each major reads it: fields, and for every refused line the server's own words.
 
-Source: hba.c (parse_hba_line, parse_hba_auth_opt, tokenize_auth_file). Edits are in `hba_edit`.
+Source: hba.c (parse_hba_line) of 13 to 19, tried on 13 to 18. Options are in `hba_options`, what the view pg_hba_file_rules
+shows in `hba_view`, edits in `hba_edit`.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from pgssl_wizard.files.addresses import numeric, prefix_mask
-from pgssl_wizard.files.settings import MAX_DEPTH, ListDirectory, Read
-from pgssl_wizard.files.tokens import LogicalLine, Word, as_text, fields, logical_lines
-from pgssl_wizard.files.versions import map_methods_in_words, methods, option_methods
+from pgssl_wizard.files.auth_lines import AuthLine, Reader, Token, expression_problem
+from pgssl_wizard.files.auth_methods import EXPRESSIONS_IN_RULES, methods, not_on_linux
+from pgssl_wizard.files.hba_options import Options
+from pgssl_wizard.files.settings import ListDirectory, Read
+
+__all__ = ["TYPES", "Rule", "Surrounding", "Token", "files_of", "parse_rules"]
 
 TYPES = frozenset({"local", "host", "hostssl", "hostnossl", "hostgssenc", "hostnogssenc"})
+ADDRESS_KEYWORDS = frozenset({"all", "samehost", "samenet"})
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
-    """One word of a field: its text without quotes, and whether it began with a quote (then keywords lose their meaning)."""
+class Surrounding:
+    """What a rule's verdict rests on besides the file.
 
-    text: str
-    quoted: bool = False
+    Attributes:
+        oauth_validators: the libraries of `oauth_validator_libraries` (18 and later); None: not known, whatever is named is taken.
+        db_user_namespace: the setting of that name (up to 16), beside which md5 is refused.
+    """
+
+    oauth_validators: tuple[str, ...] | None = None
+    db_user_namespace: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One logical line of pg_hba.conf that is not blank and not a comment.
 
     Attributes:
-        file, line: where it starts; the first physical line, from 1.
+        file, line: where it starts; the first physical line, from 1, or 0 for a file that cannot be opened.
         last_line: the last physical line (continuation lines, 14 and later).
         type: `local`, `host`, `hostssl`, `hostnossl`, `hostgssenc`, `hostnogssenc`; empty when unreadable.
         databases, users: the comma lists.
@@ -38,7 +49,9 @@ class Rule:
         netmask: as written when it stood in a field of its own.
         method: `trust`, `scram-sha-256`, …
         options: `name=value` in order.
-        error: the server's own words for this version, or None when the line is accepted.
+        error: the words of the view pg_hba_file_rules for this version (of the log, where the view has none), or None when
+            the line is accepted.
+        address_quoted: whether the address began with a quote, so that `all` is a host name.
     """
 
     file: Path
@@ -59,7 +72,9 @@ class Rule:
         return dict(self.options).get(name)
 
 
-def parse_rules(file: Path, major: int, read: Read, list_directory: ListDirectory) -> tuple[Rule, ...]:
+def parse_rules(
+    file: Path, major: int, read: Read, list_directory: ListDirectory, surrounding: Surrounding | None = None
+) -> tuple[Rule, ...]:
     """Return every line of the rules file as this major reads it, includes (16 and later) and `@file` lists expanded.
 
     Args:
@@ -67,10 +82,11 @@ def parse_rules(file: Path, major: int, read: Read, list_directory: ListDirector
         major: decides continuation lines, includes, methods and options.
         read: the bytes of a file, or None when there is none.
         list_directory: the names in a directory, or None when there is none.
+        surrounding: settings that rules depend on.
     """
-    found: list[Rule] = []
-    _read_file(file, major, read, list_directory, found, 0, (file, 0))
-    return tuple(found)
+    around = surrounding or Surrounding()
+    reader: Reader[Rule] = Reader(major, read, list_directory, _Quick(major, around).of_file)
+    return tuple(record if type(record) is Rule else _rule(record, major, around) for record in reader.lines(file))  # type: ignore[arg-type]
 
 
 def files_of(file: Path, major: int, read: Read, list_directory: ListDirectory) -> tuple[Path, ...]:
@@ -87,194 +103,229 @@ def files_of(file: Path, major: int, read: Read, list_directory: ListDirectory) 
     return tuple(seen)
 
 
-def _read_file(
-    file: Path, major: int, read: Read, list_directory: ListDirectory, found: list[Rule], depth: int, origin: tuple[Path, int]
-) -> None:
-    def complain(message: str) -> None:
-        found.append(Rule(origin[0], origin[1], origin[1], "", error=message))
-
-    if depth > MAX_DEPTH:
-        complain(f'could not open file "{file}": maximum nesting depth exceeded')
-        return
-    data = read(file)
-    if data is None:
-        verb = "file" if major >= 16 else "configuration file"
-        complain(f'could not open {verb} "{file}": No such file or directory')
-        return
-    for line in logical_lines(data, major):
-        words = fields(line.text)
-        if not words:
-            continue
-        first = words[0][0].text
-        if major >= 16 and len(words) == 2 and first in {"include", "include_if_exists", "include_dir"}:
-            target = file.parent / as_text(words[1][0].text)
-            here = (file, line.first)
-            if first == "include_dir":
-                names = list_directory(target)
-                if names is None:
-                    found.append(
-                        Rule(file, line.first, line.last, "", error=f'could not open directory "{target}": No such file or directory')
-                    )
-                    continue
-                chosen = sorted(name for name in names if not name.startswith(".") and len(name) > 5 and name.endswith(".conf"))
-                for name in chosen:
-                    if list_directory(target / name) is None:
-                        _read_file(target / name, major, read, list_directory, found, depth + 1, here)
-            elif first == "include" or read(target) is not None:
-                _read_file(target, major, read, list_directory, found, depth + 1, here)
-            continue
-        expanded, problem = _expand(words, file, major, read, depth)
-        if problem:
-            found.append(Rule(file, line.first, line.last, "", error=problem))
-        elif expanded:
-            found.append(_rule(expanded, file, line, major))
+_BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_CANONICAL = re.compile(rf"{_BYTE}\.{_BYTE}\.{_BYTE}\.{_BYTE}/(?:3[0-2]|[12]?[0-9])")
+#: A line that splits into words at blanks: no quotes, nothing beyond ASCII, no backslash that might continue it.
+_PLAIN = re.compile(r"[ !#-\[\]-~\t]*\r?")
+_NAMES_A_FILE = re.compile(r"(?:^|[ \t,])@")
 
 
-def _expand(words: list[list[Word]], file: Path, major: int, read: Read, depth: int) -> tuple[list[list[Token]], str | None]:
-    """Replace `@file` words by the words of that file; an empty one makes its field vanish, as in the server."""
-    result: list[list[Token]] = []
-    for field in words:
-        tokens: list[Token] = []
-        for word in field:
-            if word.quoted or len(word.text) < 2 or word.text[0] != "@":
-                tokens.append(Token(as_text(word.text), word.quoted))
-                continue
-            name = as_text(word.text[1:])
-            target = file.parent / name
-            if depth + 1 > MAX_DEPTH:
-                return [], f'could not open file "{target}": maximum nesting depth exceeded'
-            data = read(target)
-            if data is None:
-                if major >= 16:
-                    return [], f'could not open file "{target}": No such file or directory'
-                return [], f'could not open secondary authentication file "@{name}" as "{target}": No such file or directory'
-            for line in logical_lines(data, major):
-                inner, problem = _expand(fields(line.text), target, major, read, depth + 1)
-                if problem:
-                    return [], problem
-                tokens.extend(token for one in inner for token in one)
-        if tokens:
-            result.append(tokens)
-    return result, None
+class _Quick:
+    """Reads lines without quotes and file names at once; what files say again and again is judged once."""
+
+    def __init__(self, major: int, around: Surrounding) -> None:
+        self._major = major
+        self._around = around
+        self._lists: dict[str, tuple[Token, ...]] = {}
+        self._words: dict[str, str] = {}
+        self._addresses: dict[str, int] = {}
+        self._ends: dict[tuple[str, ...], _Fields] = {}
+
+    def of_file(self, file: Path) -> Callable[[str, int], Rule | None]:
+        """Return the reader of a file's lines; it returns None for those that it does not understand."""
+        lists, addresses, ends, words_once = self._lists, self._addresses, self._ends, self._words
+        plain, make, types = _PLAIN.fullmatch, tuple.__new__, TYPES
+
+        def read(line: str, number: int) -> Rule | None:
+            if "#" in line:
+                # Without quotes before it a comment begins here; one that ends in a backslash may go on in the next line.
+                if "\\" in line:
+                    return None
+                line = line.partition("#")[0]
+            if plain(line) is None or ("@" in line and _NAMES_A_FILE.search(line)):
+                return None
+            words = line.split()
+            count = len(words)
+            if count < 4 or words[0] not in types:
+                return None
+            kind = words[0]
+            databases = lists.get(words[1]) or self._list(words[1])
+            users = lists.get(words[2]) or self._list(words[2])
+            if databases is None or users is None:
+                return None
+            address: str | None = None
+            mask: str | None = None
+            at = 3
+            if kind != "local":
+                address = words[3]
+                at = addresses.get(address) or self._address(address)
+                if at == 5 and count > 5:
+                    mask = words_once.setdefault(words[4], words[4])
+                    if (addresses.get(mask) != 5 and self._address(mask) != 5) or (":" in mask) != (":" in address):
+                        return None
+                if at == 0 or at >= count:
+                    return None
+            key = (kind, *words[at:])
+            end = ends.get(key) or self._end(key)
+            if end is None:
+                return None
+            return make(
+                Rule,
+                (file, number, number, end.type, databases, users, address, mask, end.method, end.options, end.error, False),
+            )
+
+        return read
+
+    def _list(self, text: str) -> tuple[Token, ...] | None:
+        """Return the words of a database or user field; None when a file or an expression has to be looked at."""
+        if text[0] == "/" and self._major >= EXPRESSIONS_IN_RULES:
+            return None
+        if "," not in text:
+            made: tuple[Token, ...] = (tuple.__new__(Token, (text, False)),)
+        else:
+            parts = text.split(",")
+            if not all(parts) or "/" in text:
+                return None
+            made = tuple([tuple.__new__(Token, (part, False)) for part in parts])
+        self._lists[text] = made
+        return made
+
+    def _address(self, text: str) -> int:
+        """Return where the method stands behind this address: 4, or 5 when a mask comes first; 0 for one that is wrong."""
+        if text in ADDRESS_KEYWORDS:
+            return self._addresses.setdefault(text, 4)
+        if _CANONICAL.fullmatch(text):
+            return 4
+        if "," in text:
+            return 0
+        host, slash, prefix = text.partition("/")
+        base = numeric(host)
+        if slash:
+            return 0 if base is None or prefix_mask(base[0], prefix) is None else 4
+        return self._addresses.setdefault(text, 4 if base is None else 5)
+
+    def _end(self, key: tuple[str, ...]) -> _Fields | None:
+        """Return what method and options come to."""
+        if any("," in word for word in key):
+            return None
+        kind, method, *options = key
+        found = self._ends[key] = _Fields(type=kind)
+        found.error = found.read_method(method, [Token(option) for option in options], self._major, self._around)
+        return found
 
 
-def _rule(words: list[list[Token]], file: Path, line: LogicalLine, major: int) -> Rule:
-    """Read one record; every error text is the server's own (parse_hba_line, parse_hba_auth_opt)."""
-    kind = words[0][0].text
-    values: dict[str, Any] = {}
+def _rule(line: AuthLine, major: int, around: Surrounding) -> Rule:
+    """Read one record; every error text is the server's own (parse_hba_line)."""
+    found = _Fields()
+    error = line.error or found.read(line.fields, major, around)
+    return Rule(
+        line.file,
+        line.first,
+        line.last,
+        found.type,
+        found.databases,
+        found.users,
+        found.address,
+        found.netmask,
+        found.method,
+        found.options,
+        error,
+        found.address_quoted,
+    )
 
-    def done(error: str | None = None) -> Rule:
-        return Rule(file, line.first, line.last, kind if kind in TYPES else "", error=error, **values)
 
-    if len(words[0]) > 1:
-        return done("multiple values specified for connection type")
-    if kind not in TYPES:
-        return done(f'invalid connection type "{kind}"')
-    rest = words[1:]
-    if not rest:
-        return done("end-of-line before database specification")
-    values["databases"] = tuple(rest[0])
-    if len(rest) < 2:
-        return done("end-of-line before role specification")
-    values["users"] = tuple(rest[1])
-    rest = rest[2:]
-    if kind != "local":
+@dataclass(slots=True)
+class _Fields:
+    """A record being read: what has been understood so far stays when an error ends it."""
+
+    type: str = ""
+    databases: tuple[Token, ...] = ()
+    users: tuple[Token, ...] = ()
+    address: str | None = None
+    address_quoted: bool = False
+    netmask: str | None = None
+    method: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+    error: str | None = None
+
+    def read(self, words: list[list[Token]], major: int, around: Surrounding) -> str | None:
+        """Take the fields in; return what is wrong."""
+        if len(words[0]) > 1:
+            return "multiple values specified for connection type"
+        kind = words[0][0].text
+        if kind not in TYPES:
+            return f'invalid connection type "{kind}"'
+        self.type = kind
+        rest = words[1:]
         if not rest:
-            return done("end-of-line before IP address specification")
-        if len(rest[0]) > 1:
-            return done("multiple values specified for host address")
-        address = rest[0][0]
-        rest = rest[1:]
-        values["address"] = address.text
-        values["address_quoted"] = address.quoted
-        if address.quoted or address.text not in {"all", "samehost", "samenet"}:
-            host, slash, prefix = address.text.partition("/")
-            base = numeric(host)
-            if slash and base is None:
-                return done(f'specifying both host name and CIDR mask is invalid: "{address.text}"')
-            if slash and base is not None and prefix_mask(base[0], prefix) is None:
-                return done(f'invalid CIDR mask in address "{address.text}"')
-            if not slash and base is not None:
-                if not rest:
-                    return done("end-of-line before netmask specification")
-                if len(rest[0]) > 1:
-                    return done("multiple values specified for netmask")
-                mask = rest[0][0].text
-                rest = rest[1:]
-                values["netmask"] = mask
-                other = numeric(mask)
-                if other is None:
-                    return done(f'invalid IP mask "{mask}": Name or service not known')
-                if other[0] != base[0]:
-                    return done("IP address and mask do not match")
-    if not rest:
-        return done("end-of-line before authentication method")
-    if len(rest[0]) > 1:
-        return done("multiple values specified for authentication type")
-    method = rest[0][0].text
-    # `ident` on a Unix socket has always meant peer.
-    effective = "peer" if method == "ident" and kind == "local" else method
-    values["method"] = effective
-    if method not in methods(major):
-        return done(f'invalid authentication method "{method}"')
-    if method in {"sspi", "bsd"}:
-        return done(f'invalid authentication method "{method}": not supported by this build')
-    if effective == "gss" and kind == "local":
-        return done("gssapi authentication is not supported on local sockets")
-    if effective == "peer" and kind != "local":
-        return done("peer authentication is only supported on local sockets")
-    if effective == "cert" and kind != "hostssl":
-        return done("cert authentication is only supported on hostssl connections")
-    options: list[tuple[str, str]] = []
-    for field in rest[1:]:
-        for token in field:
-            name, equals, value = token.text.partition("=")
-            values["options"] = tuple(options)
-            if not equals:
-                return done(f"authentication option not in name=value format: {token.text}")
-            problem = _option_problem(name, value, kind, effective, major)
+            return "end-of-line before database specification"
+        self.databases = tuple(rest[0])
+        if problem := _expression_problem(self.databases, major):
+            return problem
+        if len(rest) < 2:
+            return "end-of-line before role specification"
+        self.users = tuple(rest[1])
+        if problem := _expression_problem(self.users, major):
+            return problem
+        rest = rest[2:]
+        if kind != "local":
+            if not rest:
+                return "end-of-line before IP address specification"
+            problem, used = self._read_address(rest)
             if problem:
-                return done(problem)
-            options.append((name, value))
-    values["options"] = tuple(options)
-    return done(_missing_option(effective, dict(options)))
+                return problem
+            rest = rest[used:]
+        if not rest:
+            return "end-of-line before authentication method"
+        if len(rest[0]) > 1:
+            return "multiple values specified for authentication type"
+        return self.read_method(rest[0][0].text, [token for field in rest[1:] for token in field], major, around)
+
+    def _read_address(self, rest: list[list[Token]]) -> tuple[str | None, int]:
+        """Take in the address and, in a field of its own, its mask; return what is wrong and how many fields were used."""
+        if len(rest[0]) > 1:
+            return "multiple values specified for host address", 0
+        token = rest[0][0]
+        self.address, self.address_quoted = token
+        if not token.quoted and token.text in ADDRESS_KEYWORDS:
+            return None, 1
+        host, slash, prefix = token.text.partition("/")
+        base = numeric(host)
+        if base is None:
+            return (f'specifying both host name and CIDR mask is invalid: "{token.text}"' if slash else None), 1
+        if slash:
+            return (None if prefix_mask(base[0], prefix) is not None else f'invalid CIDR mask in address "{token.text}"'), 1
+        if len(rest) < 2:
+            return "end-of-line before netmask specification", 0
+        if len(rest[1]) > 1:
+            return "multiple values specified for netmask", 0
+        self.netmask = rest[1][0].text
+        mask = numeric(self.netmask)
+        if mask is None:
+            return f'invalid IP mask "{self.netmask}": Name or service not known', 0
+        return (None if mask[0] == base[0] else "IP address and mask do not match"), 2
+
+    def read_method(self, method: str, options: list[Token], major: int, around: Surrounding) -> str | None:
+        """Take in the method and its options; return what is wrong."""
+        # `ident` on a Unix socket has always meant peer.
+        self.method = "peer" if method == "ident" and self.type == "local" else method
+        if method not in methods(major):
+            return f'invalid authentication method "{method}"'
+        if method == "md5" and around.db_user_namespace:
+            return 'MD5 authentication is not supported when "db_user_namespace" is enabled'
+        if not_on_linux(method):
+            return f'invalid authentication method "{method}": not supported by this build'
+        if self.method == "gss" and self.type == "local":
+            return "gssapi authentication is not supported on local sockets"
+        if self.method == "peer" and self.type != "local":
+            return "peer authentication is only supported on local sockets"
+        if self.method == "cert" and self.type != "hostssl":
+            return "cert authentication is only supported on hostssl connections"
+        if not options:
+            return Options(self.type, self.method, major).what_is_missing(around.oauth_validators)
+        taken = Options(self.type, self.method, major)
+        for token in options:
+            name, equals, value = token.text.partition("=")
+            if not equals:
+                return f"authentication option not in name=value format: {token.text}"
+            if problem := taken.take(name, value):
+                return problem
+            self.options = (*self.options, (name, value))
+        return taken.what_is_missing(around.oauth_validators)
 
 
-def _option_problem(name: str, value: str, kind: str, method: str, major: int) -> str | None:
-    allowed = option_methods(name, major)
-    if allowed is False:
-        return f'unrecognized authentication option name: "{name}"'
-    if name in {"clientcert", "clientname"}:
-        if kind != "hostssl":
-            return f'{name} can only be configured for "hostssl" rows'
-        if name == "clientname":
-            return None if value in {"CN", "DN"} else f'invalid value for clientname: "{value}"'
-        if major == 13:
-            if value in {"0", "no-verify"} and method == "cert":
-                return 'clientcert can not be set to "no-verify" when using "cert" authentication'
-            return None if value in {"0", "1", "no-verify", "verify-ca", "verify-full"} else f'invalid value for clientcert: "{value}"'
-        if value == "verify-ca" and method == "cert":
-            return 'clientcert can only be set to "verify-full" when using "cert" authentication'
-        return None if value in {"verify-ca", "verify-full"} else f'invalid value for clientcert: "{value}"'
-    if allowed is not None and method not in allowed:
-        named = map_methods_in_words(major) if name == "map" else {"gss": "gssapi, sspi"}.get(allowed[0], ", ".join(allowed))
-        named = "gssapi and sspi" if allowed == ("gss", "sspi") else named
-        return f'authentication option "{name}" is only valid for authentication methods {named}'
-    return None
-
-
-def _missing_option(method: str, options: dict[str, str]) -> str | None:
-    if method == "ldap" and "ldapurl" not in options:
-        if "ldapserver" not in options:
-            return 'authentication method "ldap" requires argument "ldapserver" to be set'
-        if not {"ldapbasedn", "ldapprefix", "ldapsuffix"} & set(options):
-            return 'authentication method "ldap" requires argument "ldapbasedn", "ldapprefix", or "ldapsuffix" to be set'
-    if method == "radius":
-        for needed in ("radiusservers", "radiussecrets"):
-            if needed not in options:
-                return f'authentication method "radius" requires argument "{needed}" to be set'
-    if method == "oauth":
-        for needed in ("scope", "issuer"):
-            if needed not in options:
-                return f'authentication method "oauth" requires argument "{needed}" to be set'
-    return None
+def _expression_problem(tokens: tuple[Token, ...], major: int) -> str | None:
+    """Return what is wrong with the first regular expression that does not compile; quotes do not make a name of one."""
+    if major < EXPRESSIONS_IN_RULES:
+        return None
+    return next((problem for token in tokens if (problem := expression_problem(token.text, major))), None)

@@ -84,6 +84,7 @@ class RealCluster:
         auth: str = "scram-sha-256",
         hba: str | None = None,
         conf: Mapping[str, str] | None = None,
+        programs: Programs | None = None,
     ) -> Self:
         """Make a cluster that is not running below `directory`, which is opened so far that the server's user gets through.
 
@@ -94,8 +95,9 @@ class RealCluster:
             auth: the method of the TCP rules; the socket's is `peer`.
             hba: instead, the whole content of pg_hba.conf.
             conf: further settings, as the file spells them after quoting.
+            programs: others than the first ones found of this major.
         """
-        programs = found.usable(major)
+        programs = programs or found.usable(major)
         base = Path(tempfile.mkdtemp(prefix=f"pg{major}-", dir=directory))
         let_through(base)
         self = cls(base, programs, layout)
