@@ -7,14 +7,13 @@ rule becomes `hostgssenc` and `hostssl`; `hostgssenc`, `local` and reject rules 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Required, TypedDict
 
-from pgssl_wizard.files import hba_edit
-from pgssl_wizard.files.hba import Rule, parse_rules
-from pgssl_wizard.files.tokens import fields, logical_lines
+from pgssl_wizard.files.hba import Rule, Token
+from pgssl_wizard.files.hba_edit import LinesEditor
 from pgssl_wizard.plan.model import RuleChange
 
 Certificates = Literal["none", "optional", "verify-ca", "verify-full", "cert"]
@@ -71,48 +70,48 @@ def convert(rules: Sequence[Rule], data: Mapping[Path, bytes], hba_file: Path, m
         wanted: what the person asked for.
     """
     demand = wanted.certificates if wanted.certificates in {"verify-ca", "verify-full", "cert"} else None
-    steps = {(rule.file, rule.line): _step(rule, wanted, demand) for rule in rules}
-    files = dict(data)
-    after: dict[tuple[Path, int], tuple[str, ...]] = {}
-    # From the bottom up, so that line numbers above stay what they were.
+    editors: dict[Path, LinesEditor] = {}
+    changes: list[RuleChange] = []
     # A file that is included twice holds each rule once.
-    once = {(rule.file, rule.line): rule for rule in rules}
-    for rule in sorted(once.values(), key=lambda rule: (str(rule.file), rule.line), reverse=True):
-        step = steps[rule.file, rule.line]
+    done: dict[tuple[Path, int], tuple[str, ...]] = {}
+    steps: dict[tuple[str, str, str | None], _Step] = {}
+    for rule in rules:
+        editor = editors.get(rule.file)
+        if editor is None:
+            editor = editors[rule.file] = LinesEditor(data[rule.file], major)
+        key = (rule.type, rule.method, _demanded(rule))
+        step = steps.get(key) or steps.setdefault(key, _step(*key, wanted, demand))
+        before = editor.before(rule.line)
+        place = (rule.file, rule.line)
         if step.action == "keep":
-            continue
-        before = files[rule.file]
-        changed, lines = _apply(before, rule, step, demand, major)
-        files[rule.file] = changed
-        after[rule.file, rule.line] = lines
-    changes = [_change(rule, steps[rule.file, rule.line], data, after, major) for rule in rules]
+            after: tuple[str, ...] = (before,)
+        elif place in done:
+            after = done[place]
+        else:
+            after = done[place] = _apply(editor, rule, step, demand)
+        changes.append(RuleChange(rule.file, rule.line, before, after, step.action, _table(rule), step.note))
     if wanted.encryption_required and not _has_last_line(rules):
-        whole = files[hba_file]
-        if major >= 14 and whole.rstrip(b"\r\n").endswith(b"\\"):
-            # A backslash at the very end, in a comment as well, would swallow the new line.
-            whole = hba_edit.append(whole, "")
-        files[hba_file] = hba_edit.append(whole, LAST_LINE)
+        editors.setdefault(hba_file, LinesEditor(data[hba_file], major)).append(LAST_LINE)
         table = ("hostnossl", "all,replication", "all", "all", "reject")
         changes.append(RuleChange(hba_file, 0, "", (LAST_LINE,), "add", table, "plaintext is refused in clear words"))
+    files = {path: editor.result() for path, editor in editors.items()}
     return Conversion(tuple(changes), {path: new for path, new in files.items() if new != data[path]})
 
 
-def _step(rule: Rule, wanted: Wanted, demand: str | None) -> _Step:
-    lets_in = rule.method != "reject"
-    if rule.type == "local" or not lets_in or rule.type == "hostgssenc":
+def _step(kind: str, method: str, has: str | None, wanted: Wanted, demand: str | None) -> _Step:
+    if kind in {"local", "hostgssenc"} or method == "reject":
         return _Step("keep", note="stays")
-    has = _demanded(rule)
-    if rule.type == "hostssl":
+    if kind == "hostssl":
         if demand and _STRENGTH.get(has, 0) < _STRENGTH[demand]:
             return _Step("change", "hostssl", None, True, f"now asks for a certificate ({demand})")
         return _Step("keep", note="stays")
-    if rule.type == "hostnossl":
+    if kind == "hostnossl":
         if wanted.encryption_required:
             return _Step("comment-out", note="was for plaintext only")
         return _Step("keep", note="stays")
     # host and hostnogssenc: both let TLS and plaintext in.
     if wanted.encryption_required:
-        twin = "hostgssenc" if rule.type == "host" and rule.method == "gss" else None
+        twin = "hostgssenc" if kind == "host" and method == "gss" else None
         note = "TLS only" + (f", with a certificate ({demand})" if demand else "")
         if twin:
             return _Step("change", twin, "hostssl", demand is not None, "GSS encryption or TLS")
@@ -125,86 +124,49 @@ def _step(rule: Rule, wanted: Wanted, demand: str | None) -> _Step:
 def _demanded(rule: Rule) -> str | None:
     if rule.method == "cert":
         return "cert"
-    value = rule.option("clientcert")
+    value = rule.option("clientcert") if rule.options else None
     return "verify-ca" if value == "1" else value
 
 
-def _apply(data: bytes, rule: Rule, step: _Step, demand: str | None, major: int) -> tuple[bytes, tuple[str, ...]]:
+def _apply(editor: LinesEditor, rule: Rule, step: _Step, demand: str | None) -> tuple[str, ...]:
+    """Change a rule; return the lines that take its place."""
     if step.action == "comment-out":
-        return hba_edit.comment_out(data, rule.line, major), ()
-    original = _bytes_of(data, rule)
+        editor.comment_out(rule.line)
+        return ()
     # The rule that is changed for TLS: the second one when a GSS twin goes first.
     tls_first = step.first == "hostssl"
-    if step.second:
-        other = step.second if tls_first else step.first
-        twin = _alone(original, other, None, major)
-        tls = _alone(original, "hostssl", demand if step.certificate else None, major)
-        lines = (tls, twin) if tls_first else (twin, tls)
-        data = _rewrite(data, rule, "hostssl" if tls_first else other, demand if tls_first and step.certificate else None, major)
-        data = hba_edit.insert_after(data, rule.line, lines[1], major)
-        return data, lines
-    data = _rewrite(data, rule, step.first, demand if step.certificate else None, major)
-    return data, (hba_edit.text_of(data, rule.line, major),)
+    wanted = demand if step.certificate else None
+    editor.change(rule.line, **_change(rule, step.first, wanted if tls_first else None))
+    first = editor.after(rule.line)
+    if step.second is None:
+        return (first,)
+    second = editor.copy(rule.line, **_change(rule, step.second, None if tls_first else wanted))
+    editor.insert_after(rule.line, second)
+    return (first, second)
 
 
-def _rewrite(data: bytes, rule: Rule, kind: str, demand: str | None, major: int) -> bytes:
-    line = rule.line
-    if rule.type != kind:
-        data = hba_edit.replace_type(data, line, kind, major)
+class _Change(TypedDict, total=False):
+    """What an editor is told to change of a rule."""
+
+    kind: Required[str]
+    method: str
+    options: Mapping[str, str]
+    without: Collection[str]
+
+
+def _change(rule: Rule, kind: str, demand: str | None) -> _Change:
     if demand == "cert":
-        data = _without_options(data, rule, major)
-        for name, value in rule.options:
-            if name in _KEPT_BY_CERT:
-                data = hba_edit.set_option(data, line, name, value, major)
-        data = hba_edit.replace_method(data, line, "cert", major)
-    elif demand:
-        if sum(name == "clientcert" for name, _ in rule.options) > 1:
-            # The last of several counts; one is enough.
-            data = hba_edit.remove_options(data, line, frozenset({"clientcert"}), major)
-        data = hba_edit.set_option(data, line, "clientcert", demand, major)
-    return data
+        return {"kind": kind, "method": "cert", "without": {name for name, _ in rule.options} - _KEPT_BY_CERT}
+    return {"kind": kind, "options": {"clientcert": demand}} if demand else {"kind": kind}
 
 
-def _without_options(data: bytes, rule: Rule, major: int) -> bytes:
-    """Return the file without any option of the rule, blanks or commas between them included."""
-    line = next(line for line in logical_lines(data, major) if line.first == rule.line)
-    words = [word for field in fields(line.text) for word in field]
-    left = len(words) - len(rule.options)
-    start, end = line.end_offset(words[left - 1].end), line.end_offset(words[-1].end)
-    return data[:start] + data[end:]
+def _table(rule: Rule) -> tuple[str, str, str, str, str]:
+    address = f"{rule.address} {rule.netmask}" if rule.netmask else rule.address or ""
+    return rule.type, _joined(rule.databases), _joined(rule.users), address, rule.method
 
 
-def _alone(original: bytes, kind: str, demand: str | None, major: int) -> str:
-    """Return one rule rewritten, as if it stood in a file of its own; bytes that are no UTF-8 come back as surrogates."""
-    here = Path("/rule")
-    # An `@file` beside it only has to hold some word, so that its field does not vanish.
-    rule = parse_rules(here, major, lambda path: original if path == here else b"x", lambda _: None)[0]
-    return _bytes_of(_rewrite(original, rule, kind, demand, major), rule).decode("utf-8", "surrogateescape")
-
-
-def _bytes_of(data: bytes, rule: Rule) -> bytes:
-    """Return the physical lines of a rule, without the ending of the last."""
-    return b"\n".join(data.split(b"\n")[rule.line - 1 : rule.last_line]).removesuffix(b"\r")
-
-
-def _change(
-    rule: Rule, step: _Step, data: Mapping[Path, bytes], after: Mapping[tuple[Path, int], tuple[str, ...]], major: int
-) -> RuleChange:
-    before = hba_edit.text_of(data[rule.file], rule.line, major)
-    address = rule.address or ""
-    if rule.netmask:
-        address = f"{address} {rule.netmask}"
-    table = (
-        rule.type,
-        ",".join(token.text for token in rule.databases),
-        ",".join(token.text for token in rule.users),
-        address,
-        rule.method,
-    )
-    lines = after.get((rule.file, rule.line), ())
-    if step.action == "keep":
-        lines = (before,)
-    return RuleChange(rule.file, rule.line, before, lines, step.action, table, step.note)
+def _joined(tokens: tuple[Token, ...]) -> str:
+    return tokens[0].text if len(tokens) == 1 else ",".join(token.text for token in tokens)
 
 
 def _has_last_line(rules: Sequence[Rule]) -> bool:

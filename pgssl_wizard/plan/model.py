@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pgssl_wizard.answers import Answers
 from pgssl_wizard.certificates.profiles import Profile
@@ -62,8 +62,7 @@ class PlannedFile:
     chain: tuple[Profile, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RuleChange:
+class RuleChange(NamedTuple):
     """One rule, today and after.
 
     Attributes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pgssl_wizard.access.convert import Conversion, Wanted, convert
@@ -83,7 +83,7 @@ def _with_sessions(change: RuleChange, met: Sequence[tuple[Session, Decision]]) 
         session for session, decision in met if decision.rule and (decision.rule.file, decision.rule.line) == (change.file, change.line)
     ]
     encrypted = sum(1 for session in here if session.tls or session.gss)
-    return replace(change, plain_sessions=len(here) - encrypted, tls_sessions=encrypted) if here else change
+    return change._replace(plain_sessions=len(here) - encrypted, tls_sessions=encrypted) if here else change
 
 
 def _locked_out(met: Sequence[tuple[Session, Decision]], then: Sequence[Rule], major: int, ssl_ca: bool) -> tuple[LockedOut, ...]:

@@ -107,8 +107,8 @@ def is_plan(data: bytes) -> bool:
 
 
 def _encode(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {each.name: _encode(getattr(value, each.name)) for each in dataclasses.fields(value)}
+    if names := _field_names(type(value)):
+        return {name: _encode(getattr(value, name)) for name in names}
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, bytes):
@@ -120,6 +120,13 @@ def _encode(value: Any) -> Any:
     return value
 
 
+def _field_names(kind: Any) -> tuple[str, ...]:
+    """Return the fields of a record's type: a dataclass or a named tuple; none for anything else."""
+    if dataclasses.is_dataclass(kind):
+        return tuple(each.name for each in dataclasses.fields(kind))
+    return getattr(kind, "_fields", ())
+
+
 def _decode(value: Any, kind: Any) -> Any:
     """Build a value of the declared type; a mismatch raises one of the errors that `load` expects."""
     origin = get_origin(kind)
@@ -129,9 +136,9 @@ def _decode(value: Any, kind: Any) -> Any:
                 raise TypeError(kind)
             return None
         return _decode(value, next(each for each in get_args(kind) if each is not NoneType))
-    if dataclasses.is_dataclass(kind):
+    if names := _field_names(kind):
         hints = typing.get_type_hints(kind)
-        return kind(**{each.name: _decode(value[each.name], hints[each.name]) for each in dataclasses.fields(kind)})  # type: ignore[operator]
+        return kind(**{name: _decode(value[name], hints[name]) for name in names})
     if kind is Path:
         return Path(value)
     if kind is bytes:
