@@ -6,13 +6,13 @@ to 18.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from pgssl_wizard.files.addresses import parse_range
 from pgssl_wizard.files.hba import Rule, Token
+from pgssl_wizard.files.regular_expressions import InvalidExpression, compile  # noqa: A004 - as the module names it
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _database_matches(tokens: Sequence[Token], attempt: Attempt, major: int) -> 
         elif not token.quoted and text == "replication":
             continue
         elif major >= 16 and text.startswith("/"):
-            if _expression_matches(text[1:], attempt.database):
+            if _expression_matches(text[1:], attempt.database, major):
                 return True
         elif text == attempt.database:
             return True
@@ -141,18 +141,18 @@ def _user_matches(tokens: Sequence[Token], attempt: Attempt, major: int) -> bool
         elif not token.quoted and text == "all":
             return True
         elif major >= 16 and text.startswith("/"):
-            if _expression_matches(text[1:], attempt.user):
+            if _expression_matches(text[1:], attempt.user, major):
                 return True
         elif text == attempt.user:
             return True
     return False
 
 
-def _expression_matches(expression: str, text: str) -> bool:
-    """Match a POSIX regular expression, unanchored; what Python cannot read is taken as not matching."""
+def _expression_matches(expression: str, text: str, major: int) -> bool:
+    """Whether a regular expression is found in a name, as the server finds it; one that does not compile matches nothing."""
     try:
-        return re.search(expression, text) is not None
-    except re.error:
+        return compile(expression, major).search(text) is not None
+    except InvalidExpression:
         return False
 
 
