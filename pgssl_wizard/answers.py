@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -132,6 +132,8 @@ class Question:
         minimum, maximum: for `integer`.
         not_yet: when set, any other value than `default` (or one outside `built`) is refused with this sentence.
         built: of a choice, those that are there.
+        parts: for `tables`, the keys that each of them may have, dotted like the others.
+        needed: the parts that each table must have.
     """
 
     key: str
@@ -143,6 +145,8 @@ class Question:
     maximum: int | None = None
     not_yet: str | None = None
     built: tuple[str, ...] = ()
+    parts: tuple[Question, ...] = ()
+    needed: tuple[str, ...] = ()
 
 
 _ENCRYPTED = "Keys with a passphrase are not built yet"
@@ -228,8 +232,42 @@ QUESTIONS: Mapping[str, Question] = {
         Question("clients.ca", "path", "PEM for ssl_ca_file when it is not our own CA", ""),
         Question("clients.roles", "strings", "a client certificate for each", (), not_yet="Client certificates and kits are not built yet"),
         Question("clients.directory", "path", "where the kits go", "clients", not_yet="Client certificates and kits are not built yet"),
-        Question("clients.maps", "tables", "pg_ident entries", (), not_yet="Entries of pg_ident.conf are not built yet"),
-        Question("clients.rule", "tables", "what differs for one rule", (), not_yet="Answers for single rules are not built yet"),
+        Question(
+            "clients.maps",
+            "tables",
+            "pg_ident entries",
+            (),
+            not_yet="Entries of pg_ident.conf are not built yet",
+            parts=(
+                Question("clients.maps.map", "string", "the map's name"),
+                Question("clients.maps.system_user", "string", "the name in the certificate, or /expression"),
+                Question("clients.maps.role", "string", "the role that it may be"),
+            ),
+            needed=("map", "system_user", "role"),
+        ),
+        Question(
+            "clients.rule",
+            "tables",
+            "what differs for one rule",
+            (),
+            not_yet="Answers for single rules are not built yet",
+            parts=(
+                Question("clients.rule.match", "string", "the rule's words as in the file"),
+                Question("clients.rule.file", "string", "the file, when several hold the same line"),
+                Question(
+                    "clients.rule.encryption", "choice", "whether plaintext is still let in by it", None, ("leave", "optional", "required")
+                ),
+                Question(
+                    "clients.rule.certificates",
+                    "choice",
+                    "what clients must show",
+                    None,
+                    ("none", "optional", "verify-ca", "verify-full", "cert"),
+                ),
+                Question("clients.rule.map", "string", "the map that translates names"),
+            ),
+            needed=("match",),
+        ),
     )
 }
 
@@ -265,11 +303,15 @@ def read_file(path: Path) -> Given:
     _check_version(document.pop("version", 1), where("version"))
     values: dict[str, object] = {}
     for section, content in document.items():
-        if not isinstance(content, dict) or not any(key.startswith(f"{section}.") for key in QUESTIONS):
-            raise UnusableInput(_unknown(section), where=where(section), code="unknown-key")
+        if not any(key.startswith(f"{section}.") for key in QUESTIONS):
+            raise _unknown(section, where(section))
+        if not isinstance(content, dict):
+            raise UnusableInput(
+                f"{section} must be a table.", where=where(section), hint=f"Write [{section}], and its keys below.", code="wrong-type"
+            )
         for name, value in content.items():
             key = f"{section}.{name}"
-            values[key] = _checked(key, value, where(key))
+            values[key] = _checked(key, value, where)
     return Given(values, {key: where(key) for key in values}, path.resolve().parent)
 
 
@@ -281,25 +323,28 @@ def parse_set(assignments: Sequence[str], given: Given) -> Given:
     """
     import tomllib  # noqa: PLC0415
 
-    for assignment in assignments:
+    for number, assignment in enumerate(assignments, start=1):
         key, equals, text = assignment.partition("=")
         key = key.strip()
-        if not equals:
-            raise UnusableInput(f"“{assignment}” is no key=value.", where="--set", code="bad-set")
+        where = f"--set {assignment}" + (f" (number {number} of {len(assignments)})" if len(assignments) > 1 else "")
+        if not equals or not key:
+            raise UnusableInput(
+                f"“{assignment}” is no key=value.", where=where, hint="For example: --set certificate.days=90", code="bad-set"
+            )
         value: object
         try:
             value = tomllib.loads(f"value = {text}")["value"]
         except (ValueError, RecursionError):
             value = text
         if key == "version":
-            _check_version(value, "--set version")
+            _check_version(value, where)
             continue
         question = QUESTIONS.get(key)
         if question and question.kind in {"strings", "paths"} and not isinstance(value, list):
             value = [part.strip() for part in (value if isinstance(value, str) else text).split(",") if part.strip()]
         if question and question.kind in {"string", "choice", "path"} and not isinstance(value, str):
             value = text
-        given = given.with_value(key, _checked(key, value, f"--set {key}"), f"--set {key}")
+        given = given.with_value(key, _checked(key, value, lambda _, where=where: where), where)  # type: ignore[misc]
     return given
 
 
@@ -401,13 +446,22 @@ def flat(answers: Answers) -> dict[str, Any]:
     return result
 
 
-def _checked(key: str, value: object, where: str) -> object:
+def _checked(key: str, value: object, where: Callable[[str], str]) -> object:
     question = QUESTIONS.get(key)
     if question is None:
-        raise UnusableInput(_unknown(key), where=where, code="unknown-key")
+        raise _unknown(key, where(key))
+    _check_kind(question, key, value, where)
+    if question.kind == "tables":
+        for number, table in enumerate(value if isinstance(value, list) else []):
+            _check_table(question, f"{key}[{number}]", table, where)
+    return value
 
-    def wrong(wanted: str) -> UnusableInput:
-        return UnusableInput(f"{key} must be {wanted}.", where=where, hint=question.help.capitalize() + ".", code="wrong-type")
+
+def _check_kind(question: Question, key: str, value: object, where: Callable[[str], str]) -> None:
+    """Refuse a value of the wrong kind; `key` is its place, for lists with the number of an element."""
+
+    def wrong(wanted: str, place: str = key) -> UnusableInput:
+        return UnusableInput(f"{question.key} must be {wanted}.", where=where(place), hint=_in_words(question), code="wrong-type")
 
     if question.kind in {"string", "path"}:
         if not isinstance(value, str):
@@ -426,11 +480,28 @@ def _checked(key: str, value: object, where: str) -> object:
         if not (question.minimum or 0) <= value <= (question.maximum or value):
             raise wrong(f"from {question.minimum} to {question.maximum}")
     elif question.kind in {"strings", "paths"}:
-        if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        if not isinstance(value, list | tuple):
             raise wrong("a list of texts in quotes")
+        for number, one in enumerate(value):
+            if not isinstance(one, str):
+                raise wrong("a list of texts in quotes", f"{key}[{number}]")
     elif not isinstance(value, list):
         raise wrong("a list of tables")
-    return value
+
+
+def _check_table(question: Question, place: str, table: object, where: Callable[[str], str]) -> None:
+    """Refuse a table of a list that has an unknown key, a value of the wrong kind, or not all that it needs."""
+    if not isinstance(table, dict):
+        raise UnusableInput(f"{question.key} must be a list of tables.", where=where(place), hint=_in_words(question), code="wrong-type")
+    parts = {part.key.rpartition(".")[2]: part for part in question.parts}
+    for name, value in table.items():
+        if name not in parts:
+            raise _unknown(f"{question.key}.{name}", where(f"{place}.{name}"), question.parts)
+        _check_kind(parts[name], f"{place}.{name}", value, where)
+    missing = next((name for name in question.needed if name not in table), None)
+    if missing is not None:
+        message = f"{question.key}.{missing} is missing: {parts[missing].help}."
+        raise UnusableInput(message, where=where(place), code="missing-key")
 
 
 def _check_version(version: object, where: str) -> None:
@@ -444,12 +515,31 @@ def _refuse_unbuilt(key: str, value: object, given: Given) -> None:
         return
     if not value and not question.default:  # an empty list, where the default is an empty tuple
         return
-    raise UnusableInput(f"{question.not_yet}: {key} cannot be {value!r} yet.", where=given.where.get(key), code="not-built-yet")
+    shown = "" if isinstance(value, list) else f": {key} cannot be {value!r} yet"
+    raise UnusableInput(f"{question.not_yet}{shown}.", where=given.where.get(key), hint=f"Take {key} out.", code="not-built-yet")
 
 
-def _unknown(key: str) -> str:
-    near = difflib.get_close_matches(key, [*QUESTIONS, *{key.partition(".")[0] for key in QUESTIONS}], 1)
-    return f"There is no key {key}." + (f" Did you mean {near[0]}?" if near else "")
+def _unknown(key: str, where: str, questions: Iterable[Question] | None = None) -> UnusableInput:
+    """Return the objection to a key that there is not, with the nearest one that there is."""
+    known = {question.key: question for question in questions or QUESTIONS.values()}
+    below = [each for each in known if each.startswith(f"{key}.")]
+    if below:
+        return UnusableInput(f"{key} is a table, and no key.", where=where, hint=f"Its keys are {', '.join(below)}.", code="unknown-key")
+    sections = {each.partition(".")[0] for each in known} if questions is None else set()
+    near = difflib.get_close_matches(key, [*known, *sorted(sections)], 1)
+    if not near and "." not in key:  # only the last part may have been written
+        names = {each.rpartition(".")[2]: each for each in reversed(known)}
+        near = [names[name] for name in difflib.get_close_matches(key, list(names), 1)]
+    if not near:
+        listed = "pgssl-wizard plan --help lists the keys." if questions is None else f"There are {', '.join(known)}."
+        return UnusableInput(f"There is no key {key}.", where=where, hint=listed, code="unknown-key")
+    question = known.get(near[0])
+    about = f"{near[0]}: {question.help}." if question else None
+    return UnusableInput(f"There is no key {key}. Did you mean {near[0]}?", where=where, hint=about, code="unknown-key")
+
+
+def _in_words(question: Question) -> str:
+    return f"{question.help[0].upper()}{question.help[1:]}."
 
 
 def _check_together(answers: Answers, given: Given, data_directory: Path) -> None:

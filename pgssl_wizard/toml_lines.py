@@ -12,6 +12,8 @@ _GAP = re.compile(r"(?:[\s,]+|#[^\n]*)*")
 def key_lines(text: str) -> dict[str, int]:
     """Return the line, from 1, on which each dotted name first stands: tables, keys, and keys of inline tables.
 
+    The elements of lists and of arrays of tables are there too, each by its number from 0: `clients.rule[1].match`.
+
     Args:
         text: TOML that tomllib accepts; anything else gives some answer, never an error.
     """
@@ -25,6 +27,8 @@ class _Scanner:
         self._text = text
         self._position = 0
         self._lines: dict[str, int] = {}
+        #: How many tables of an array have begun, by its name.
+        self._counts: dict[tuple[str, ...], int] = {}
 
     def scan(self) -> dict[str, int]:
         table: tuple[str, ...] = ()
@@ -32,8 +36,9 @@ class _Scanner:
         while self._position < len(self._text):
             start = self._position
             if self._text[start] == "[":
-                self._position += 2 if self._text.startswith("[[", start) else 1
-                table = self._key()
+                array = self._text.startswith("[[", start)
+                self._position += 2 if array else 1
+                table = self._header(self._key(), array=array)
                 self._note(table, start)
                 self._position = self._end_of_line()
             else:
@@ -42,6 +47,17 @@ class _Scanner:
             if self._position == start:  # no TOML after all
                 break
         return self._lines
+
+    def _header(self, name: tuple[str, ...], *, array: bool) -> tuple[str, ...]:
+        """Return the name of a table in which arrays that it goes through stand with the number of their last element."""
+        found: tuple[str, ...] = ()
+        for depth, part in enumerate(name, start=1):
+            here = (*found, part)
+            if array and depth == len(name):
+                self._counts[here] = self._counts.get(here, 0) + 1
+            number = self._counts.get(here)
+            found = here if number is None else (*found, f"{part}[{number - 1}]")
+        return found
 
     def _assignment(self, table: tuple[str, ...]) -> None:
         start = self._position
@@ -72,10 +88,14 @@ class _Scanner:
             closing = "]" if text[start] == "[" else "}"
             self._position += 1
             self._skip_gap()
+            number = 0
             while self._position < len(text) and text[self._position] != closing:
                 before = self._position
                 if closing == "]":
-                    self._value(name)
+                    element = (*name[:-1], f"{name[-1]}[{number}]") if name else name
+                    self._note(element, before)
+                    self._value(element)
+                    number += 1
                 else:
                     self._assignment(name)
                 self._skip_gap()
@@ -112,4 +132,7 @@ class _Scanner:
     def _note(self, name: tuple[str, ...], position: int) -> None:
         line = self._text.count("\n", 0, position) + 1
         for length in range(1, len(name) + 1):
-            self._lines.setdefault(".".join(name[:length]), line)
+            dotted = ".".join(name[:length])
+            self._lines.setdefault(dotted, line)
+            # An array stands where its first element does.
+            self._lines.setdefault(dotted.rpartition("[")[0] if dotted.endswith("]") else dotted, line)

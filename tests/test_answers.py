@@ -144,6 +144,27 @@ maps = []
         ("[server]\nnames = ['a']\nnames = ['b']\n", 3, "no TOML"),
         ("[certificate]\ndays = " + "9" * 5000, 2, "no TOML"),
         ("[clients]\nrule = 1\n", 2, "clients.rule must be a list of tables"),
+        ("[clients]\nrule = [\n 'x' ]\n", 3, "clients.rule must be a list of tables"),
+        (
+            "[[clients.rule]]\nmatch = 'a'\n[[clients.rule]]\nmatch = 'b'\nmatc = 'c'\n",
+            5,
+            "no key clients.rule.matc. Did you mean clients.rule.match?",
+        ),
+        ("[[clients.rule]]\nmatch = 'a'\n\n[[clients.rule]]\nmap = 'b'\n", 4, "clients.rule.match is missing"),
+        ("[[clients.rule]]\nmatch = 'a'\nencryption = 'sometimes'\n", 3, "clients.rule.encryption must be one of leave"),
+        ("[[clients.rule]]\nmatch = 'a'\n[[clients.rule]]\nmatch = 3\n", 4, "clients.rule.match must be a text"),
+        ("[clients]\nrule = [\n  {match = 'a'},\n  {mtch = 'b'},\n]\n", 4, "no key clients.rule.mtch"),
+        (
+            "[clients]\nmaps = [\n {map = 'm', system_user = 's', role = 'r'},\n {map = 'm', system = 's'}]\n",
+            4,
+            "no key clients.maps.system",
+        ),
+        ("[server]\nnames = [\n  'a',\n  3,\n]\n", 4, "server.names must be a list of texts"),
+        ("\ncertificate = 3\n", 2, "certificate must be a table"),
+        ("\n[[certificate]]\ndays = 3\n", 2, "certificate must be a table"),
+        ("[certificate.days]\nx = 1\n", 1, "certificate.days must be a whole number"),
+        ("certificate = {days = 1, dyas = 2}\n", 1, "Did you mean certificate.days?"),
+        ("\n'certificate'.\"dyas\" = 2\n", 2, "Did you mean certificate.days?"),
     ],
 )
 def test_an_error_in_the_file_names_its_line(write: Write, text: str, line: int, words: str) -> None:
@@ -240,6 +261,35 @@ def test_options_take_toml_values_plain_strings_and_lists_with_commas(assignment
     assert flat(by_option(assignment))[key] == value
 
 
+@pytest.mark.parametrize(
+    ("assignment", "words", "hint"),
+    [
+        (
+            "certificate.dyas=90",
+            "no key certificate.dyas. Did you mean certificate.days?",
+            "certificate.days: how long the server certificate",
+        ),
+        ("dyas=90", "no key dyas. Did you mean certificate.days?", "certificate.days: how long"),
+        ("certificate=3", "certificate is a table", "certificate.source, certificate.key"),
+        ("zzz=3", "no key zzz", "--help lists the keys"),
+        ("certificate.days", "no key=value", "--set certificate.days=90"),
+        ("=3", "no key=value", "--set certificate.days=90"),
+        ("certificate.days=often", "must be a whole number", "How long the server certificate lives"),
+        ("certificate.key=dsa", "must be one of ecdsa-p256", "The type of the server's key, and of a new CA's"),
+        ("clients.rule=[{mtch='a'}]", "no key clients.rule.mtch", "clients.rule.match: the rule's words"),
+        ("version=2", "version 2", None),
+    ],
+)
+def test_an_error_in_an_option_names_the_option_and_its_cure(assignment: str, words: str, hint: str | None) -> None:
+    """With its number where there are several."""
+    for before, place in (([], f"--set {assignment}"), (["certificate.days=3"], f"--set {assignment} (number 2 of 2)")):
+        with pytest.raises(UnusableInput) as caught:
+            parse_set([*before, assignment], Given())
+        assert words in caught.value.message
+        assert caught.value.where == place
+        assert (hint or "") in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize("assignment", ["certificate.days", "days=1", "certificate.days=many", "certificate.intermediate=yes", "version=2"])
 def test_bad_options_are_refused(assignment: str) -> None:
     """No `=`, an unknown key, a wrong type."""
@@ -252,7 +302,7 @@ def test_options_win_over_the_file_and_the_last_one_over_the_others(write: Write
     given = parse_set(["certificate.days=30", "certificate.days=31"], read_file(write("[certificate]\ndays = 90\n")))
     assert whole(given).certificate.days == 31
     assert whole(given.without("certificate.days")).certificate.days == 365
-    assert given.where["certificate.days"] == "--set certificate.days"
+    assert given.where["certificate.days"] == "--set certificate.days=31 (number 2 of 2)"
 
 
 def test_a_file_that_cannot_be_read_is_said_and_not_raised(tmp_path: Path) -> None:
