@@ -9,12 +9,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test lint format servers matrix bench pictures dist clean python
+.PHONY: help run test lint format servers matrix fuzz bench pictures dist clean python
 
 help:
 	@echo "make run       open the wizard on a practice cluster that is gone afterwards"
 	@echo "make test      run the tests on the PostgreSQL versions found here"
 	@echo "make matrix    run the tests of the engine on PostgreSQL 13 to 18"
+	@echo "make fuzz      give the parsers a million broken inputs"
 	@echo "make lint      ruff, mypy, import rules"
 	@echo "make bench     measure start-up, typing, plan, apply and memory"
 	@echo "make pictures  make the screenshots of the README anew"
@@ -51,6 +52,10 @@ $(VENV)/ready-lint: $(VENV)/ready-test
 	@$(PIP) install --group lint
 	@touch $@
 
+$(VENV)/ready-bench: $(VENV)/ready-test
+	@$(PIP) install --group bench
+	@touch $@
+
 $(VENV)/ready-pictures: $(VENV)/ready-test
 	@$(PIP) install --group pictures
 	@touch $@
@@ -78,7 +83,12 @@ format: $(VENV)/ready-lint
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/ready-test
+# A million inputs by default: make fuzz INPUTS=100000
+INPUTS ?= 1000000
+fuzz: $(VENV)/ready-test
+	PGSSL_FUZZ=$(INPUTS) $(BIN)/python -m pytest -q -n auto --dist load tests/files/test_fuzz.py
+
+bench: $(VENV)/ready-bench
 	$(BIN)/python -m tests.bench
 
 pictures: $(VENV)/ready-pictures

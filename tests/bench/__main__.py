@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.bench import rules
 from tests.bench.pty_timing import Program
 from tests.servers import RealCluster, available
 
@@ -21,6 +22,7 @@ RUNS = 7
 
 def main() -> None:
     """Measure everything and print a table."""
+    of_rules()
     major = max(available())
     with RealCluster.make(Path(tempfile.mkdtemp(prefix="pgb-", dir="/tmp")), major) as cluster:
         cluster.start()
@@ -38,6 +40,20 @@ def main() -> None:
         show("apply: rehearsal, both reloads, proof", lambda: applied(cluster), 3.0, "s")
         show("peak memory at the proof screen", lambda: [memory_at_the_proof(wizard)], 100.0, "MB")
     print(f"\nmemory of this measurement: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
+
+
+def of_rules() -> None:
+    """Measure what a very long file of rules takes."""
+    data = rules.big_file()
+    parsed = rules.read(data)
+    print(f"{rules.COUNT:,} rules, {len(data) / 1e6:.1f} MB")
+    ours, least = (lambda: rules.seconds(lambda: rules.read(data))), (lambda: rules.seconds(lambda: rules.split(data)))
+    show("rules read, against splitlines and split", lambda: in_turn(ours, least), 10.0, "x")
+    show("rules read, against pgtoolkit", lambda: in_turn(ours, lambda: rules.seconds(lambda: rules.read_by_pgtoolkit(data))), 1.0, "x")
+    show("rules: memory a line over the text", lambda: [rules.bytes_a_line(data)], 600.0, "B")
+    show("rules: one edit and its diff", lambda: [rules.edited(data) for _ in range(RUNS)], 0.3, "s")
+    show("rules: every one converted", lambda: [rules.converted(data, parsed) for _ in range(RUNS)], 1.0, "s")
+    print()
 
 
 def show(what: str, measure: Callable[[], list[float]], limit: float, unit: str) -> None:
