@@ -25,7 +25,7 @@ def imported(code: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "room", ["access", "certificates", "change", "cli", "cluster", "files", "plan", "practice", "proof", "protocol", "server"]
+    "room", ["access", "certificates", "change", "cli", "cluster", "files", "lint", "plan", "practice", "proof", "protocol", "server"]
 )
 def test_no_room_of_the_engine_loads_textual(room: str) -> None:
     names = sorted(path.stem for path in (CHECKOUT / "pgssl_wizard" / room).glob("*.py") if path.stem != "__init__")

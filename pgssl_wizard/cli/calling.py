@@ -211,6 +211,7 @@ EMPTY: dict[str, dict[str, Any]] = {
     "rollback": {"change": _NO_CHANGE, "trust_anchor": None, **_NO_PROOF},
     "history": {"changes": []},
     "verify": _NO_PROOF,
+    "lint": {"files": []},
 }
 
 

@@ -15,7 +15,8 @@ from pgssl_wizard.plan.secrets import masked
 from pgssl_wizard.proof.model import Attempt, Proof
 
 _SIGNS = {"create": "+", "modify": "~", "delete": "-"}
-_MARKS = {"error": "✗", "warning": "!", "info": "·"}
+#: The sign of each severity.
+MARKS = {"error": "✗", "warning": "!", "info": "·"}
 _STATIONS = {"done": "✓", "failed": "✗", "skipped": "-"}
 
 
@@ -33,7 +34,7 @@ def findings(found: Iterable[Finding]) -> None:
     """Print findings, one paragraph each."""
     for finding in found:
         where = f" ({finding.where})" if finding.where else ""
-        print(f"  {_MARKS[finding.severity]} {finding.message}{where}")
+        print(f"  {MARKS[finding.severity]} {finding.message}{where}")
         if finding.hint:
             print(f"    {finding.hint}")
 

@@ -212,6 +212,12 @@ class Cluster:
         setting = self.settings.get(name)
         return setting.value if setting else ""
 
+    def line_of(self, file: Path, number: int) -> str:
+        """Return the text of a line (from 1) of a file that was read; empty when there is none."""
+        fact = self.files.get(file)
+        lines = ((fact.data if fact else None) or b"").split(b"\n")
+        return lines[number - 1].decode("utf-8", "surrogateescape") if 0 < number <= len(lines) else ""
+
     def path_of(self, name: str) -> Path | None:
         """Return the file that setting `name` points to; relative values mean the data directory. None when empty."""
         value = self.value(name)

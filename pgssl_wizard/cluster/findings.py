@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from pgssl_wizard.cluster.certificates import TlsFiles
 from pgssl_wizard.cluster.facts import Cluster, FileFact
@@ -15,10 +16,11 @@ from pgssl_wizard.cluster.findings_of_server import of_server
 from pgssl_wizard.cluster.findings_of_settings import of_settings
 from pgssl_wizard.cluster.managed import told_by_headers
 from pgssl_wizard.cluster.reading import may_read, who_can_read
-from pgssl_wizard.files.settings import Resolution
-from pgssl_wizard.files.values import boolean
-from pgssl_wizard.files.versions import NEWEST, tls_settings
+from pgssl_wizard.files.settings import Resolution, SettingsVerdict, judge
+from pgssl_wizard.files.versions import NEWEST
 from pgssl_wizard.findings import Finding
+from pgssl_wizard.lint.remarks import together
+from pgssl_wizard.lint.settings import refused
 
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 
@@ -44,12 +46,13 @@ class Evidence:
 
 def of_cluster(cluster: Cluster, evidence: Evidence, now: datetime | None = None) -> tuple[Finding, ...]:
     """Return the findings, errors first."""
+    verdict = _judged(cluster)
     found = [
         *_whole(cluster),
-        *_syntax(cluster, evidence),
+        *_syntax(cluster, evidence, verdict),
         *_files(cluster, evidence),
         *of_server(cluster, evidence.left_pid),
-        *of_settings(cluster, evidence.resolution),
+        *of_settings(cluster, evidence.resolution, verdict),
         *of_certificates(cluster, evidence.tls, now or datetime.now(UTC)),
         *of_rules(cluster),
     ]
@@ -90,17 +93,12 @@ def _whole(cluster: Cluster) -> Iterator[Finding]:
         )
 
 
-def _syntax(cluster: Cluster, evidence: Evidence) -> Iterator[Finding]:
+def _syntax(cluster: Cluster, evidence: Evidence, verdict: SettingsVerdict) -> Iterator[Finding]:
     """Yield what is wrong with the settings files, each line once: our reading first, then what only the server knows."""
-    told: set[str] = set()
-    for problem in evidence.resolution.errors:
-        where = f"{problem.file}:{problem.line}"
-        told.add(where)
-        yield _refused_setting(problem.message, where)
-    for where, words in _impossible_values(cluster):
-        if where not in told:
-            told.add(where)
-            yield _refused_setting(words, where)
+    told: set[str | None] = set()
+    for finding in together(refused(verdict, cluster.major, cluster.line_of)):
+        told.add(finding.where)
+        yield finding
     for complaint in (evidence.refusal or "").split("; "):
         if not complaint or complaint.endswith("contains errors"):
             continue
@@ -108,36 +106,28 @@ def _syntax(cluster: Cluster, evidence: Evidence) -> Iterator[Finding]:
         # A complaint without a place goes with one that was told: a missing include, an explanation.
         if place in told or (place is None and told):
             continue
-        told.add(place or "")
-        yield _refused_setting(words, place or str(cluster.config_file))
+        told.add(place)
+        yield Finding(
+            "error",
+            "settings-syntax-error",
+            f"The server refuses its settings: {words}.",
+            "Correct the line; until then a reload takes nothing from it, and the server would not start.",
+            place or str(cluster.config_file),
+        )
 
 
-def _impossible_values(cluster: Cluster) -> Iterator[tuple[str, str]]:
-    """Yield TLS settings whose values no server takes, in its words: for when its programs cannot be asked."""
-    for known in tls_settings(cluster.major):
-        setting = cluster.settings.get(known.name)
-        if setting is None or setting.file is None:
-            continue
-        where = f"{setting.file}:{setting.line}"
-        if known.kind == "bool" and boolean(setting.value) is None:
-            yield where, f'parameter "{known.name}" requires a Boolean value'
-        elif known.name.endswith("_protocol_version") and setting.value.lower() not in _versions(known.name):
-            yield where, f'invalid value for parameter "{known.name}": "{setting.value}"'
+def _judged(cluster: Cluster) -> SettingsVerdict:
+    """Return what the server would say of its settings files, as far as they tell."""
 
+    def read(path: Path) -> bytes | None:
+        fact = cluster.files.get(path)
+        return fact.data if fact else None
 
-def _versions(name: str) -> frozenset[str]:
-    """Return the values that a bound of the protocol version takes; only the upper one may be left open."""
-    return frozenset({"tlsv1", "tlsv1.1", "tlsv1.2", "tlsv1.3", *([""] if "max" in name else [])})
+    def names(path: Path) -> list[str] | None:
+        found = cluster.directories.get(path)
+        return None if found is None else list(found)
 
-
-def _refused_setting(message: str, where: str) -> Finding:
-    return Finding(
-        "error",
-        "settings-syntax-error",
-        f"The server would refuse this file: {message}.",
-        "Correct the line; until then a reload takes nothing from it, and the server would not start.",
-        where,
-    )
+    return judge(cluster.config_file, cluster.major, read, names, cluster.auto_conf, cluster.command_line)
 
 
 def _located(complaint: str, resolution: Resolution) -> tuple[str | None, str]:

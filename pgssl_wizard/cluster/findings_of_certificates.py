@@ -9,6 +9,7 @@ from pgssl_wizard.cluster.certificates import TlsFiles, is_snakeoil
 from pgssl_wizard.cluster.facts import CertificateFact, Cluster
 from pgssl_wizard.files.values import boolean
 from pgssl_wizard.findings import Finding, Topic
+from pgssl_wizard.lint.settings import TLS_OFF
 
 #: Less than this left and a certificate is worth a word.
 _SOON = timedelta(days=30)
@@ -26,7 +27,7 @@ _TOPICS: dict[str, Topic] = {
 def of_certificates(cluster: Cluster, tls: TlsFiles, now: datetime) -> Iterator[Finding]:
     """Yield them; with TLS off only that it is off, for whatever lies at the default places is not in use."""
     if cluster.value("ssl") != "on":
-        yield Finding("info", "tls-off", "TLS is off: whoever is on the network between client and server reads and changes everything.")
+        yield Finding("info", "tls-off", f"{TLS_OFF}.")
         return
     for problem in tls.problems:
         yield Finding("warning", problem.code, problem.what, problem.hint, str(problem.where), _TOPICS.get(problem.code, "certificate"))

@@ -1,22 +1,18 @@
-"""What is worth saying of the settings: which line wins over which, and what this version does not know."""
+"""What is worth saying of the settings: which line wins over which, and what `lint` says of their values."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from pgssl_wizard.cluster.facts import Cluster, Setting
-from pgssl_wizard.cluster.settings import place
-from pgssl_wizard.files.settings import Resolution
-from pgssl_wizard.files.versions import RENAMED, tls_settings
+from pgssl_wizard.files.settings import Resolution, SettingsVerdict
 from pgssl_wizard.findings import Finding
+from pgssl_wizard.lint.remarks import together
+from pgssl_wizard.lint.settings import of_values
 
-#: Names beginning with ssl that the server takes, though no setting of ours: a relic that accepts only 0.
-_RELICS = frozenset({"ssl_renegotiation_limit"})
 
-
-def of_settings(cluster: Cluster, resolution: Resolution) -> Iterator[Finding]:
-    """Yield them."""
-    yield from _unknown(cluster, resolution)
+def of_settings(cluster: Cluster, resolution: Resolution, verdict: SettingsVerdict) -> Iterator[Finding]:
+    """Yield them; what the server refuses is told elsewhere."""
     for name, setting in cluster.settings.items():
         if name.startswith("ssl"):
             yield from _origin(setting, resolution)
@@ -29,16 +25,7 @@ def of_settings(cluster: Cluster, resolution: Resolution) -> Iterator[Finding]:
             "A reload has not happened, or failed.",
             f"{ssl.file}:{ssl.line}" if ssl.file else None,
         )
-    hashing = cluster.settings.get("password_encryption")
-    if hashing is not None and hashing.value.lower() not in {"scram-sha-256", "scram"} and cluster.major > 13:
-        yield Finding(
-            "info",
-            "md5-passwords",
-            f"password_encryption is {hashing.value}: new passwords are stored as md5 hashes, which whoever reads them can use to log in.",
-            "Set password_encryption = scram-sha-256, and set the passwords anew.",
-            f"{hashing.file}:{hashing.line}" if hashing.file else None,
-            "rules",
-        )
+    yield from together(of_values(verdict.rows, cluster.major, with_data=cluster.config_file.parent == cluster.data_directory))
     if cluster.data_mode & 0o040:
         yield Finding(
             "info",
@@ -47,21 +34,6 @@ def of_settings(cluster: Cluster, resolution: Resolution) -> Iterator[Finding]:
             "Keep certificate and key outside the data directory.",
             str(cluster.data_directory),
             "files",
-        )
-
-
-def _unknown(cluster: Cluster, resolution: Resolution) -> Iterator[Finding]:
-    known = {setting.name for setting in tls_settings(cluster.major)}
-    for line in resolution.lines:
-        name = line.name.lower()
-        if not name.startswith("ssl") or "." in name or name in known or name in RENAMED or name in _RELICS:
-            continue
-        yield Finding(
-            "error",
-            "setting-unknown",
-            f"PostgreSQL {cluster.major} does not take {line.name}, and refuses the whole file for it.",
-            "Take the line out.",
-            place(line),
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pgssl_wizard.cluster.facts import ServerSays, Session
 from pgssl_wizard.cluster.settings import Live
+from pgssl_wizard.files.known_settings import OLD_NAMES
 from pgssl_wizard.files.values import boolean, same_number
 from pgssl_wizard.server.admin import AdminSession
 
@@ -41,7 +42,7 @@ _FILE_SETTINGS = "select sourcefile, sourceline, name, setting, applied, error f
 _BELOW_FILES = frozenset({"configuration file", "default", "environment variable"})
 
 #: Old names that the server still understands in files, and what its views call them.
-_OLD_NAMES = {"ssl_ecdh_curve": "ssl_groups", "sort_mem": "work_mem", "vacuum_mem": "maintenance_work_mem"}
+_OLD_NAMES = {old: new for old, (new, _) in OLD_NAMES.items()}
 
 
 @dataclass(frozen=True, slots=True)

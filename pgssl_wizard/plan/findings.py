@@ -22,7 +22,27 @@ _CURED_BY_TLS = frozenset({"tls-off", "hostssl-without-tls", "ssl-not-in-force",
 _SAID_BY_THE_PLAN = frozenset({"pending-edits", "pending-rules"})
 
 #: Findings about one rule, which go with it.
-_OF_A_RULE = frozenset({"trust-over-tcp", "md5-method", "password-method"})
+_OF_A_RULE = frozenset(
+    {
+        *("trust-over-tcp", "trust-with-any-certificate", "md5-method", "password-method", "ident-over-tcp"),
+        *("rule-never-matches", "rule-superfluous", "plaintext-above-hostssl"),
+        *("address-host-bits", "address-shorthand", "address-octal", "mask-with-holes", "address-of-nobody"),
+        *("address-keyword-is-name", "address-wildcard", "address-is-no-address"),
+        *("keyword-case", "quoted-keyword", "quoted-group", "keyword-elsewhere", "depends-on-build", "method-goes-away"),
+    }
+)
+
+#: Findings about rules that take plaintext, where the plan leaves none of them.
+_OF_PLAINTEXT = frozenset({"password-method", "plaintext-above-hostssl", "reject-misses-replication"})
+
+#: Findings about the protocol, and the settings of a plan that cure them.
+_OF_PROTOCOL = {
+    "weak-protocol": frozenset({"ssl_min_protocol_version", "ssl_max_protocol_version"}),
+    "protocol-bounds": frozenset({"ssl_min_protocol_version", "ssl_max_protocol_version"}),
+    "weak-ciphers": frozenset({"ssl_ciphers"}),
+    "tls13-suites-misplaced": frozenset({"ssl_ciphers"}),
+    "several-curves": frozenset({"ssl_ecdh_curve"}),
+}
 
 
 def still_true(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
@@ -45,7 +65,9 @@ def still_true(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
             or (finding.where in replaced and (finding.code != "key-in-data-directory" or not inside))
             or (finding.code in _SAID_BY_THE_PLAN and bool(plan.goes_live_too))
             or (finding.code in _OF_A_RULE and finding.where in gone)
+            or (finding.code in _OF_PLAINTEXT and plan.answers.clients.encryption == "required")
             or (finding.code == "clientcert-without-ca" and plan.answers.clients.certificates != "none")
+            or bool(_OF_PROTOCOL.get(finding.code, frozenset()) & plan.settings.keys())
             or (finding.code == "auto-conf-override" and bool(plan.sql))
             or (finding.code == "key-in-data-directory" and not inside)
         )

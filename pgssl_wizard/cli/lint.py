@@ -1,0 +1,221 @@
+"""The command `lint`: files by themselves, read as a server of some version reads them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import sys
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from pgssl_wizard.cli.calling import Call, PathArgument, command
+from pgssl_wizard.cli.report import MARKS, paint
+from pgssl_wizard.cli.wizard import say
+from pgssl_wizard.cluster.reading import LARGEST
+from pgssl_wizard.errors import ExitCode, UnusableInput, WizardError
+from pgssl_wizard.files.versions import NEWEST, OLDEST
+from pgssl_wizard.findings import Finding
+from pgssl_wizard.lint.kinds import KINDS, SHORT, Kind, kind_of
+
+if TYPE_CHECKING:
+    from pgssl_wizard.lint.whole import Report
+
+_NARROWEST, _WIDEST = 60, 100
+_COLOURS = {"error": "31", "warning": "33", "info": "0"}
+_INVISIBLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u200b-\\u200f\\u202a-\\u202e\\u2060\\ufeff]")
+_NOUNS = {"postgresql.conf": "line", "pg_hba.conf": "rule", "pg_ident.conf": "map line", "pg_hosts.conf": "line"}
+
+
+@command("lint")
+@click.argument("files", metavar="FILE…", nargs=-1, required=True, type=PathArgument())
+@click.option(
+    "--server-version", "version", metavar="N", help=f"The PostgreSQL whose reading counts, {OLDEST} to {NEWEST}.  [default: {NEWEST}]"
+)
+@click.option(
+    "--kind",
+    type=click.Choice([*KINDS, *SHORT]),
+    metavar="KIND",
+    help=f"What the files are, where their names do not tell: {', '.join(KINDS[:-1])}.",
+)
+def lint(call: Call, files: tuple[Path, ...], version: str | None, kind: str | None) -> int:
+    """What PostgreSQL would refuse or misunderstand in postgresql.conf, pg_hba.conf, pg_ident.conf and pg_hosts.conf.
+
+    Nothing but files is needed, neither a server nor a data directory. Files given together are held against each other;
+    a postgresql.conf or pg_ident.conf beside a pg_hba.conf is read too. Certificates and revocation lists are not built yet.
+
+    Exit code 0: nothing above info; 1: errors or warnings; 2: a file that cannot be read or whose kind is not known.
+    """
+    from pgssl_wizard.lint.whole import lint as examine  # noqa: PLC0415
+
+    major = _major(version)
+    reader = _Reader()
+    usable: dict[Path, tuple[Path, Kind]] = {}
+    unusable: list[WizardError] = []
+    for file in files:
+        path = Path(os.path.abspath(file))  # noqa: PTH100 - links in a path stay as they are
+        try:
+            what = _kind(path, kind)
+            _try(reader, path)
+        except UnusableInput as error:
+            unusable.append(error)
+        else:
+            usable.setdefault(path, (path, what))
+    reports = examine(list(usable.values()), major, reader.read, _list_directory, version_given=version is not None)
+    wrong = any(remark.severity != "info" for report in reports for remark in report.remarks)
+    code = ExitCode.UNUSABLE if unusable else ExitCode.FALLS_SHORT if wrong else ExitCode.DONE
+    if call.as_json:
+        from pgssl_wizard.cli.lint_json import report_to_json, shown  # noqa: PLC0415
+
+        findings = [Finding("error", problem.code, problem.message, problem.hint, problem.where) for problem in unusable]
+        findings += shown(reports)
+        call.document(code, findings, {"files": [report_to_json(report, major) for report in reports]})
+    else:
+        _tell(reports, major, dict(zip((os.path.abspath(file) for file in files), map(str, files), strict=True)))  # noqa: PTH100
+    for problem in unusable:
+        say(problem)
+    return code
+
+
+def _major(version: str | None) -> int:
+    """Return the major version; `17.4` is 17.
+
+    Raises:
+        UnusableInput: none that is known.
+    """
+    if version is None:
+        return NEWEST
+    found = re.fullmatch(r"\s*(\d{1,4})(?:\.\d+|beta\d+|rc\d+|devel)?\s*", version, re.ASCII)
+    if not found or not OLDEST <= int(found[1]) <= NEWEST:
+        raise UnusableInput(
+            f"PostgreSQL {version} is not known here.",
+            where="--server-version",
+            hint=f"Known are {OLDEST} to {NEWEST}.",
+            code="unknown-version",
+        )
+    return int(found[1])
+
+
+def _kind(path: Path, given: str | None) -> Kind:
+    kind = kind_of(path) if given is None else SHORT.get(given) or cast("Kind", given)
+    if kind is None:
+        raise UnusableInput(
+            "The name does not tell what kind of file this is.",
+            where=str(path),
+            hint="Say it with --kind, such as --kind pg_hba.conf.",
+            code="unknown-kind",
+        )
+    if kind == "certificate":
+        raise UnusableInput(
+            "Certificates, keys and revocation lists cannot be checked yet.",
+            where=str(path),
+            hint="inspect DATADIR says what is wrong with those of a server.",
+            code="not-built-yet",
+        )
+    return kind
+
+
+def _try(reader: _Reader, path: Path) -> None:
+    """Read a file that was named, or raise UnusableInput."""
+    try:
+        if path.is_dir():
+            raise UnusableInput("This is a directory.", where=str(path), hint="Name the files in it.", code="unreadable-file")
+        data = reader.read(path)
+    except OSError as error:
+        raise UnusableInput(f"The file cannot be read: {error.strerror}.", where=str(path), code="unreadable-file") from error
+    if data is None:
+        raise UnusableInput("There is no such file.", where=str(path), code="unreadable-file")
+
+
+class _Reader:
+    """Reads each file once, as standard input cannot be read again; None for one that is not there."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Path, bytes | None] = {}
+
+    def read(self, path: Path) -> bytes | None:
+        if path not in self._seen:
+            self._seen[path] = self._read(path)
+        return self._seen[path]
+
+    def _read(self, path: Path) -> bytes | None:
+        try:
+            with path.open("rb") as file:
+                data = file.read(LARGEST + 1)
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: a NUL byte in the name
+            return None
+        if len(data) > LARGEST:
+            raise OSError(errno.EFBIG, "it is too large for a configuration file", str(path))
+        return data
+
+
+def _list_directory(path: Path) -> list[str] | None:
+    try:
+        return os.listdir(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+
+
+def _tell(reports: Sequence[Report], major: int, names: dict[str, str]) -> None:
+    """Print the report for people: a headline for each file, then what is to be said of it, the worst first."""
+    from pgssl_wizard.lint.remarks import together  # noqa: PLC0415
+    from pgssl_wizard.plan.secrets import masked  # noqa: PLC0415
+
+    width = max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size((80, 24)).columns))
+    for position, report in enumerate(reports):
+        if position:
+            print()
+        print(_headline(report, major, names.get(str(report.path), str(report.path))))
+        for finding in together(report.remarks):
+            print()
+            where = _short(finding.where or "", names)
+            print(paint(f"{MARKS[finding.severity]} {finding.severity}", _COLOURS[finding.severity]) + f"  {where}  [{finding.code}]")
+            print(_paragraph(_visible(masked(finding.message)), width, ""))
+            if finding.hint:
+                print(_paragraph(_visible(masked(finding.hint)), width, "→ "))
+    counts = Counter(remark.severity for report in reports for remark in report.remarks)
+    if reports and sys.stdout is not None:
+        print("\n" + _sum(counts, len(reports)))
+
+
+def _paragraph(text: str, width: int, sign: str) -> str:
+    indent = " " * (4 + len(sign))
+    return textwrap.fill(
+        text, width, initial_indent="    " + sign, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
+
+
+def _visible(text: str) -> str:
+    """Return text that does nothing to a terminal, and in which a byte order mark can be seen."""
+    return _INVISIBLE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def _headline(report: Report, major: int, name: str) -> str:
+    if not report.accepted:
+        return f"{paint('✗', '31')} {name}: PostgreSQL {major} would refuse it ({report.kind})"
+    noun = _NOUNS[report.kind]
+    count = f"{report.count or 'no'} {noun}{'' if report.count == 1 else 's'}"
+    return f"{paint('✓', '32')} {name}: PostgreSQL {major} would load it ({report.kind}, {count})"
+
+
+def _sum(counts: Counter[Any], files: int) -> str:
+    told = [
+        f"{counts[severity]} {noun if counts[severity] == 1 else noun + 's'}"
+        for severity, noun in (("error", "error"), ("warning", "warning"), ("info", "note"))
+        if counts[severity]
+    ]
+    return ("1 file" if files == 1 else f"{files} files") + ": " + (", ".join(told) or "nothing to say") + "."
+
+
+def _short(where: str, names: dict[str, str]) -> str:
+    """Return a place with the file as the person named it."""
+    for absolute, name in names.items():
+        if where == absolute or where.startswith(absolute + ":"):
+            return name + where[len(absolute) :]
+    return where
