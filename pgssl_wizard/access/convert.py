@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Required, TypedDict
 
+from pgssl_wizard.files.bulk import uncollected
 from pgssl_wizard.files.hba import Rule, Token
 from pgssl_wizard.files.hba_edit import LinesEditor
 from pgssl_wizard.plan.model import RuleChange
@@ -69,6 +70,11 @@ def convert(rules: Sequence[Rule], data: Mapping[Path, bytes], hba_file: Path, m
         major: decides continuation lines.
         wanted: what the person asked for.
     """
+    with uncollected():
+        return _converted(rules, data, hba_file, major, wanted)
+
+
+def _converted(rules: Sequence[Rule], data: Mapping[Path, bytes], hba_file: Path, major: int, wanted: Wanted) -> Conversion:
     demand = wanted.certificates if wanted.certificates in {"verify-ca", "verify-full", "cert"} else None
     editors: dict[Path, LinesEditor] = {}
     changes: list[RuleChange] = []

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from pgssl_wizard.files.addresses import numeric, prefix_mask
 from pgssl_wizard.files.auth_lines import AuthLine, Reader, Token, expression_problem
 from pgssl_wizard.files.auth_methods import EXPRESSIONS_IN_RULES, methods, not_on_linux
+from pgssl_wizard.files.bulk import uncollected
 from pgssl_wizard.files.hba_options import Options
 from pgssl_wizard.files.settings import ListDirectory, Read
 
@@ -86,7 +87,8 @@ def parse_rules(
     """
     around = surrounding or Surrounding()
     reader: Reader[Rule] = Reader(major, read, list_directory, _Quick(major, around).of_file)
-    return tuple(record if type(record) is Rule else _rule(record, major, around) for record in reader.lines(file))  # type: ignore[arg-type]
+    with uncollected():
+        return tuple([record if type(record) is Rule else _rule(record, major, around) for record in reader.lines(file)])  # type: ignore[arg-type]
 
 
 def files_of(file: Path, major: int, read: Read, list_directory: ListDirectory) -> tuple[Path, ...]:
@@ -107,6 +109,7 @@ _BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _CANONICAL = re.compile(rf"{_BYTE}\.{_BYTE}\.{_BYTE}\.{_BYTE}/(?:3[0-2]|[12]?[0-9])")
 #: A line that splits into words at blanks: no quotes, nothing beyond ASCII, no backslash that might continue it.
 _PLAIN = re.compile(r"[ !#-\[\]-~\t]*\r?")
+_PLAIN_BUT_QUOTES = re.compile(r"[ -\[\]-~\t]*\r?")
 _NAMES_A_FILE = re.compile(r"(?:^|[ \t,])@")
 
 
@@ -127,20 +130,35 @@ class _Quick:
         plain, make, types = _PLAIN.fullmatch, tuple.__new__, TYPES
 
         def read(line: str, number: int) -> Rule | None:
-            if "#" in line:
-                # Without quotes before it a comment begins here; one that ends in a backslash may go on in the next line.
-                if "\\" in line:
+            quoted: tuple[int, ...] = ()
+            if '"' in line:
+                cut = _with_quotes(line)
+                if cut is None:
                     return None
-                line = line.partition("#")[0]
-            if plain(line) is None or ("@" in line and _NAMES_A_FILE.search(line)):
-                return None
-            words = line.split()
+                words, quoted = cut
+            else:
+                if "#" in line:
+                    # Without quotes before it a comment begins here; one that ends in a backslash may go on in the next line.
+                    if line.rstrip("\r").endswith("\\"):
+                        return None
+                    line = line.partition("#")[0]
+                if plain(line) is None or ("@" in line and _NAMES_A_FILE.search(line)):
+                    return None
+                words = line.split()
             count = len(words)
             if count < 4 or words[0] not in types:
                 return None
+            databases: tuple[Token, ...] | None
+            users: tuple[Token, ...] | None
             kind = words[0]
-            databases = lists.get(words[1]) or self._list(words[1])
-            users = lists.get(words[2]) or self._list(words[2])
+            if quoted:
+                databases = (Token(words[1], True),) if 1 in quoted else self._list(words[1])
+                users = (Token(words[2], True),) if 2 in quoted else self._list(words[2])
+                if 3 in quoted or any(words[at][0] == "/" for at in (1, 2)):
+                    return None
+            else:
+                databases = lists.get(words[1]) or self._list(words[1])
+                users = lists.get(words[2]) or self._list(words[2])
             if databases is None or users is None:
                 return None
             address: str | None = None
@@ -202,6 +220,35 @@ class _Quick:
         found = self._ends[key] = _Fields(type=kind)
         found.error = found.read_method(method, [Token(option) for option in options], self._major, self._around)
         return found
+
+
+def _with_quotes(line: str) -> tuple[list[str], tuple[int, ...]] | None:
+    """Return the words of a line and which of them are quoted; None where quotes do not stand around whole words."""
+    if _PLAIN_BUT_QUOTES.fullmatch(line) is None or ("@" in line and _NAMES_A_FILE.search(line)):
+        return None
+    parts = line.split('"')
+    last = len(parts) - 1
+    if last % 2:
+        return None
+    words: list[str] = []
+    quoted: list[int] = []
+    for index, part in enumerate(parts):
+        if index % 2:
+            if not part:
+                return None
+            quoted.append(len(words))
+            words.append(part)
+            continue
+        if "#" in part:
+            if index < last:
+                return None
+            part = part.partition("#")[0]  # noqa: PLW2901 - what is left of it
+        begins = part[:1].isspace() or index == 0 or (index == last and not part)
+        ends = part[-1:].isspace() or index == last or (index == 0 and not part)
+        if not begins or not ends:
+            return None
+        words.extend(part.split())
+    return words, tuple(quoted)
 
 
 def _rule(line: AuthLine, major: int, around: Surrounding) -> Rule:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pgssl_wizard.files import hba
+from pgssl_wizard.files.auth_lines import AuthLine, Reader
 from pgssl_wizard.files.hba import Rule, Surrounding, parse_rules
 from pgssl_wizard.files.tokens import fields, logical_lines
 from tests.files.conftest import Servers
-from tests.files.test_hba_server import differences, lay_out, put, rules_of, shown
+from tests.files.test_hba_server import differences, hba_file, lay_out, put, rule, rules_of, shown
 from tests.files.views import hba_rows
 
 
@@ -23,6 +25,14 @@ def rules_in(data: bytes, major: int = 17, surrounding: Surrounding | None = Non
 @given(st.binary(), st.sampled_from([13, 14, 16, 18, 19]))
 def test_any_bytes_are_read_without_an_exception(data: bytes, major: int) -> None:
     rules_in(data, major)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=hba_file(rule()), major=st.sampled_from([13, 14, 16, 18, 19]))
+def test_ordinary_lines_are_read_at_once_as_they_are_read_word_by_word(data: bytes, major: int) -> None:
+    reader = Reader[Rule](major, lambda _: data if _ == Path("/hba") else b"a b\n", lambda _: None)
+    word_by_word = [hba._rule(record, major, Surrounding()) for record in reader.lines(Path("/hba")) if isinstance(record, AuthLine)]
+    assert list(parse_rules(Path("/hba"), major, lambda _: data if _ == Path("/hba") else b"a b\n", lambda _: None)) == word_by_word
 
 
 def test_logical_lines_count_from_the_first_physical_one() -> None:
