@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pgssl_wizard.files.addresses import parse_range
+from pgssl_wizard.files.expressions import InvalidExpression, compile  # noqa: A004 - as the module names it
 from pgssl_wizard.files.hba import Rule, Token
-from pgssl_wizard.files.regular_expressions import InvalidExpression, compile  # noqa: A004 - as the module names it
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ def _judged(cluster: Cluster) -> SettingsVerdict:
         found = cluster.directories.get(path)
         return None if found is None else list(found)
 
-    return judge(cluster.config_file, cluster.major, read, names, cluster.auto_conf, cluster.command_line)
+    return judge(cluster.config_file, cluster.major, read, names, cluster.auto_conf, cluster.command_line, all_errors=True)
 
 
 def _located(complaint: str, resolution: Resolution) -> tuple[str | None, str]:

@@ -17,7 +17,7 @@ from pgssl_wizard.cluster.names import found_names
 from pgssl_wizard.cluster.reading import Recorder, fact_of, owner_in_words, who_can_read
 from pgssl_wizard.cluster.settings import Live, path_in, settings_of
 from pgssl_wizard.errors import Refused, WizardError
-from pgssl_wizard.files.hba import files_of, parse_rules
+from pgssl_wizard.files.hba import files_of, parse_rules, surrounding_of
 from pgssl_wizard.files.settings import Resolution, resolve
 from pgssl_wizard.server import command_line, handshake, log, postmaster, programs
 from pgssl_wizard.server.identity import Identity
@@ -81,7 +81,7 @@ def inspect(data_directory: Path, *, pg_bin: Path | None = None, user: str | Non
     defaults = {"hba_file": str(place.config_directory / "pg_hba.conf"), "ident_file": str(place.config_directory / "pg_ident.conf")}
     hba_file = _file(directory, resolution, "hba_file", defaults, asked.live)
     ident_file = _file(directory, resolution, "ident_file", defaults, asked.live)
-    rules = parse_rules(hba_file, major, recorder.read, recorder.list_directory)
+    rules = parse_rules(hba_file, major, recorder.read, recorder.list_directory, surrounding_of(_in_files(resolution), major))
     recorder.read(ident_file)
     for path in (place.config_file, hba_file):
         _must_be_there(recorder.files.get(path) or fact_of(path))
@@ -184,6 +184,16 @@ def _must_be_ours(directory: Path, uid: int, owner: str) -> None:
     raise Refused(
         f"This data directory belongs to {name}.", where=str(directory), hint=f"Run this as root, or as {name}.", code="no-permission"
     )
+
+
+def _in_files(resolution: Resolution) -> Callable[[str], str | None]:
+    """Return the look-up of a setting's value in the files; what no file sets has its default, the empty list or off."""
+
+    def value(name: str) -> str | None:
+        winner = resolution.winner(name)
+        return winner.value if winner else ""
+
+    return value
 
 
 def _file(directory: Path, resolution: Resolution, name: str, defaults: Mapping[str, str], live: Live) -> Path:

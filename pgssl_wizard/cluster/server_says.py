@@ -12,7 +12,8 @@ from typing import Any
 from pgssl_wizard.cluster.facts import ServerSays, Session
 from pgssl_wizard.cluster.settings import Live
 from pgssl_wizard.files.known_settings import OLD_NAMES
-from pgssl_wizard.files.values import boolean, same_number
+from pgssl_wizard.files.setting_numbers import NotANumber, parse_integer, parse_real
+from pgssl_wizard.files.values import boolean
 from pgssl_wizard.server.admin import AdminSession
 
 # Only sessions of which the server tells us whether they are encrypted: a role without privileges sees but its own.
@@ -158,7 +159,7 @@ def _differs(row: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
         return boolean(written) is not boolean(current)
     if now["vartype"] in {"integer", "real"}:
         # -1 asks the server to choose, and it says what it chose.
-        return written.strip() != "-1" and not same_number(written, current, now["unit"])
+        return written.strip() != "-1" and not _same_number(written, current, now)
     if now["vartype"] == "enum":
         return written.lower() != current.lower() and (boolean(written) is None or boolean(written) is not boolean(current))
     if now["name"].endswith(("_file", "_dir", "_directory", "_directories")):
@@ -167,6 +168,15 @@ def _differs(row: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
         return plain != (os.path.normpath(current) if current else "") and not current.endswith("/" + plain.removeprefix("./"))
     # The server spells lists its own way (`iso, mdy` becomes `ISO, MDY`), and 18 turned booleans such as log_connections into lists.
     return _plain(written) != _plain(current)
+
+
+def _same_number(written: str, current: str, now: Mapping[str, Any]) -> bool:
+    """Whether a number as written in a file (`2min`) is the one in force (`120`, in the setting's unit)."""
+    parse = parse_integer if now["vartype"] == "integer" else parse_real
+    try:
+        return abs(parse(written, now["unit"] or "") - float(current)) <= 1e-6 * max(1.0, abs(float(current)))
+    except (NotANumber, ValueError):
+        return False
 
 
 def _plain(value: str) -> str:

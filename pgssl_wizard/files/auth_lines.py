@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
-from pgssl_wizard.files.settings import MAX_DEPTH, ListDirectory, Read
+from pgssl_wizard.files.sources import MAX_DEPTH, MAX_INCLUDED, ListDirectory, Read, beside, configuration_files
 from pgssl_wizard.files.tokens import (
     JOINS_LINES,
     WORD_TOO_LONG,
@@ -33,9 +33,6 @@ _DIRECTIVES = frozenset({"include", "include_if_exists", "include_dir"})
 _LONG = 10_000
 #: Files open at once before a server without a limit on nesting gives up; about what 1,000 files per process leave it.
 _DESCRIPTORS = 150
-#: Files included by a file and all that it includes. More come only of files that include each other over and over, which
-#: end in the limit on nesting anyhow: told early, or reading them would take for ever.
-_INCLUDED = 5_000
 #: Files read for one line, after which lists that multiply each other are given up; the server would run out of memory.
 _LISTS = 2_000
 
@@ -90,7 +87,7 @@ class Reader(Generic[T]):
     def _open(self, file: Path, depth: int) -> tuple[bytes | None, str | None]:
         """Return the bytes of a file or the reason why there are none, in the words of 16 and later."""
         self._included += 1
-        if self._major >= INCLUDES and (depth > MAX_DEPTH or (self._included > _INCLUDED and depth > 1)):
+        if self._major >= INCLUDES and (depth > MAX_DEPTH or (self._included > MAX_INCLUDED and depth > 1)):
             return None, f'could not open file "{file}": maximum nesting depth exceeded'
         verb = "file" if self._major >= INCLUDES or depth else "configuration file"
         try:
@@ -157,7 +154,7 @@ class Reader(Generic[T]):
     ) -> Generator[AuthLine | T, None, str | None]:
         """Yield the records of what a directive names; return the problem with the directive itself."""
         if directive != "include_dir":
-            target = beside(file, name)
+            target = Path(beside(name, str(file), self._major))
             data, problem = self._open(target, depth + 1)
             if problem or data is None:
                 skipped = directive == "include_if_exists" and str(problem).endswith(os.strerror(errno.ENOENT))
@@ -166,7 +163,7 @@ class Reader(Generic[T]):
             return None
         if not name.strip(" \t\r\n"):
             return "empty configuration directory name"
-        directory = beside(file, name)
+        directory = Path(beside(name, str(file), self._major))
         names = self._list_directory(directory)
         if names is None:
             return f'could not open directory "{directory}"'
@@ -203,7 +200,7 @@ class Reader(Generic[T]):
 
     def _list(self, name: str, file: Path, depth: int, trail: tuple[Path, ...], tokens: list[Token]) -> str | None:
         """Append the words of an `@file`; return the problem with it."""
-        target = beside(file, name)
+        target = Path(beside(name, str(file), self._major))
         if self._major < INCLUDES and (target in trail or len(trail) > _DESCRIPTORS):
             # Without a limit on nesting the server opens the file until it has no descriptors left; the postmaster ends.
             return f'exceeded maxAllocatedDescs while trying to open file "{target}"'
@@ -225,23 +222,12 @@ class Reader(Generic[T]):
         return None
 
 
-def beside(file: Path, name: str) -> Path:
-    """Return the path that a name in a file means: relative to the directory of that file."""
-    return Path(os.path.normpath(file.parent / name)) if name else file.parent
-
-
-def configuration_files(names: list[str]) -> list[str]:
-    """Return the names that an include directory contributes, in the order in which the server reads them: by their bytes."""
-    chosen = (name for name in names if not name.startswith(".") and len(name) > len(".conf") and name.endswith(".conf"))
-    return sorted(chosen, key=lambda name: name.encode("utf-8", "surrogateescape"))
-
-
 def expression_problem(word: str, major: int) -> str | None:
     """Return what the server says of a word that begins with a slash and is no regular expression; None for all others."""
     if not word.startswith("/"):
         return None
     # Few files have expressions; the others need not wait for their reader.
-    from pgssl_wizard.files.regular_expressions import InvalidExpression, compile  # noqa: A004, PLC0415
+    from pgssl_wizard.files.expressions import InvalidExpression, compile  # noqa: A004, PLC0415
 
     try:
         compile(word[1:], major)

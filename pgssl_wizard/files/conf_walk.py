@@ -6,20 +6,12 @@ guc-file.l and conffiles.c.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgssl_wizard.files.conf import MAX_ERRORS, ConfFile, Entry
 from pgssl_wizard.files.setting_lists import canonical_path
-
-#: The bytes of a file, None when there is none. It may raise OSError instead, whose words the server would use.
-Read = Callable[[Path], bytes | None]
-#: The names in a directory, None when it is none.
-ListDirectory = Callable[[Path], list[str] | None]
-
-#: More levels than this and the server refuses the file.
-MAX_DEPTH = 10
+from pgssl_wizard.files.sources import MAX_DEPTH, MAX_INCLUDED, ListDirectory, Read, beside, configuration_files
 
 _MISSING = "No such file or directory"
 _BLANK = " \t\r\n"
@@ -80,6 +72,7 @@ class Walk:
     includes: list[tuple[Path, int, Path]] = field(default_factory=list)
     skipped: list[tuple[Path, int, Path]] = field(default_factory=list)
     _parsed: dict[Path, ConfFile] = field(default_factory=dict)
+    _included: int = 0
 
     def file(self, path: str, *, strict: bool = True, caller: tuple[str, int] | None = None, depth: int = 0) -> bool:
         """Follow one file; return whether all of it could be read.
@@ -92,7 +85,8 @@ class Walk:
         """
         if not path.strip(_BLANK):
             return self._refuse(caller, "empty configuration file name", f'empty configuration file name: "{path}"')
-        if depth > MAX_DEPTH:
+        self._included += depth > 0
+        if depth > MAX_DEPTH or self._included > MAX_INCLUDED:
             words = f'could not open configuration file "{path}": maximum nesting depth exceeded'
             return self._refuse(caller, "nesting depth exceeded", words)
         absolute = self._absolute(path, caller)
@@ -134,13 +128,8 @@ class Walk:
             words = f'could not open configuration directory "{absolute}": {problem}'
             return self._refuse(caller, f'could not open directory "{absolute}"', words)
         self.directories_read.append(Path(absolute))
-        chosen = [
-            name
-            for name in names
-            if not name.startswith(".") and len(name.encode("utf-8", "surrogateescape")) > 5 and name.endswith(".conf")
-        ]
         targets: list[str] = []
-        for name in sorted(chosen, key=lambda name: name.encode("utf-8", "surrogateescape")):
+        for name in configuration_files(names):
             target = canonical_path(f"{absolute}/{name}", self.major)
             if self.list_directory(Path(target)) is not None:  # a directory named x.conf is passed over
                 continue
@@ -205,10 +194,4 @@ class Walk:
         return False
 
     def _absolute(self, path: str, caller: tuple[str, int] | None) -> str:
-        if path.startswith("/") or caller is None:
-            return path
-        tail = path
-        # Up to 14 this much was done where the two are joined, and nothing later.
-        while self.major < 15 and tail.startswith("./"):
-            tail = tail[2:]
-        return canonical_path(caller[0].rpartition("/")[0] + "/" + tail, self.major)
+        return path if caller is None else beside(path, caller[0], self.major)

@@ -17,9 +17,11 @@ from pgssl_wizard.files.auth_lines import AuthLine, Reader, Token, expression_pr
 from pgssl_wizard.files.auth_methods import EXPRESSIONS_IN_RULES, methods, not_on_linux
 from pgssl_wizard.files.bulk import uncollected
 from pgssl_wizard.files.hba_options import Options
-from pgssl_wizard.files.settings import ListDirectory, Read
+from pgssl_wizard.files.setting_lists import BadList, split_words
+from pgssl_wizard.files.sources import ListDirectory, Read
+from pgssl_wizard.files.values import boolean
 
-__all__ = ["TYPES", "Rule", "Surrounding", "Token", "files_of", "parse_rules"]
+__all__ = ["TYPES", "Rule", "Surrounding", "Token", "files_of", "parse_rules", "surrounding_of"]
 
 TYPES = frozenset({"local", "host", "hostssl", "hostnossl", "hostgssenc", "hostnogssenc"})
 ADDRESS_KEYWORDS = frozenset({"all", "samehost", "samenet"})
@@ -36,6 +38,21 @@ class Surrounding:
 
     oauth_validators: tuple[str, ...] | None = None
     db_user_namespace: bool = False
+
+
+def surrounding_of(value: Callable[[str], str | None], major: int) -> Surrounding:
+    """Return what rules rest on, out of the values of settings.
+
+    Args:
+        value: of a setting, or None when nothing is known of it.
+        major: the server's; only some know these settings.
+    """
+    libraries = value("oauth_validator_libraries") if major >= 18 else None
+    try:
+        validators = None if libraries is None else tuple(split_words(libraries, major))
+    except BadList:
+        validators = None
+    return Surrounding(validators, major < 17 and bool(boolean(value("db_user_namespace") or "off")))
 
 
 class Rule(NamedTuple):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from pgssl_wizard.files import ldap_url
 from pgssl_wizard.files.auth_methods import methods_in_words, option_methods
+from pgssl_wizard.files.setting_lists import BadList, split_words
 
 _NUMBER = re.compile(r"[ \t\n\v\f\r]*([+-]?[0-9]+)", re.ASCII)
 _VALIDATOR_OPTION = re.compile(r"validator\.[A-Za-z0-9_-]+", re.ASCII)
@@ -90,7 +91,7 @@ class Options:
         return None if value in {"verify-ca", "verify-full"} else f'invalid value for clientcert: "{value}"'
 
     def _list_problem(self, name: str, value: str) -> str | None:
-        items = guc_list(value)
+        items = _words(value, self._major)
         if name == "radiusports" and (items is None or any(number(item) == 0 for item in items)):
             return f'invalid RADIUS port number: "{value}"'
         if items is None:
@@ -154,29 +155,8 @@ def number(text: str) -> int:
     return value - (1 << 32) if value >= 1 << 31 else value
 
 
-_ITEM = re.compile(r'"((?:[^"]|"")*)"|([^",\s][^,\s]*)', re.ASCII)
-_GAP = re.compile(r"[ \t\n\r\f\v]*")
-
-
-def guc_list(text: str) -> list[str] | None:
-    """Return the items of a comma list whose items may be quoted (SplitGUCList), or None when it is none."""
-    position = _gap(text, 0)
-    found: list[str] = []
-    if position == len(text):
-        return found
-    while True:
-        item = _ITEM.match(text, position)
-        if not item:
-            return None
-        found.append(item[2] if item[1] is None else item[1].replace('""', '"'))
-        position = _gap(text, item.end())
-        if position == len(text):
-            return found
-        if text[position] != ",":
-            return None
-        position = _gap(text, position + 1)
-
-
-def _gap(text: str, position: int) -> int:
-    found = _GAP.match(text, position)
-    return found.end() if found else position
+def _words(text: str, major: int) -> list[str] | None:
+    try:
+        return split_words(text, major)
+    except BadList:
+        return None

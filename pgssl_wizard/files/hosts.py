@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pgssl_wizard.files.auth_lines import AuthLine, Reader, Token
-from pgssl_wizard.files.settings import ListDirectory, Read
+from pgssl_wizard.files.sources import ListDirectory, Read
 from pgssl_wizard.files.values import boolean
 
 #: The first major that reads the file, and only with `ssl_sni = on`.

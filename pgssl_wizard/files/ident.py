@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pgssl_wizard.files.auth_lines import AuthLine, Reader, Token, expression_problem
 from pgssl_wizard.files.auth_methods import EXPRESSIONS_IN_RULES
-from pgssl_wizard.files.settings import ListDirectory, Read
+from pgssl_wizard.files.sources import ListDirectory, Read
 
 #: The first major with the view pg_ident_file_mappings; before it only the log has words for an error.
 _VIEW = 15

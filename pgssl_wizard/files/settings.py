@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from pgssl_wizard.files.conf_walk import MAX_DEPTH, Item, ListDirectory, Read, Walk
+from pgssl_wizard.files.conf_walk import Item, Walk
 from pgssl_wizard.files.known_settings import current_name, fold, known
 from pgssl_wizard.files.setting_conflicts import conflicts
-
-__all__ = ["MAX_DEPTH", "ListDirectory", "Read", "Resolution", "SettingLine", "SettingsProblem", "SettingsVerdict", "judge", "resolve"]
+from pgssl_wizard.files.sources import ListDirectory, Read
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,7 +209,7 @@ def _backreference(line: MapLine, major: int) -> Iterator[Remark]:
 def _groups(expression: str, major: int) -> int:
     """Return how many groups an expression captures."""
     # Few files have expressions; the others need not wait for their reader.
-    from pgssl_wizard.files.regular_expressions import compile  # noqa: A004, PLC0415
+    from pgssl_wizard.files.expressions import compile  # noqa: A004, PLC0415
 
     return compile(expression, major).groups
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from pgssl_wizard.files.hba import TYPES
 from pgssl_wizard.files.known_settings import OLD_NAMES, current_name, fold, known, known_names, majors_of
-from pgssl_wizard.files.setting_values import check
 from pgssl_wizard.files.settings import JudgedLine, SettingsVerdict
 from pgssl_wizard.files.values import boolean
 from pgssl_wizard.files.versions import NEWEST, OLDEST
@@ -89,9 +88,15 @@ def of_values(rows: Sequence[JudgedLine], major: int, *, with_data: bool) -> Ite
 
 
 def refused(verdict: SettingsVerdict, major: int, line_of: LineOf) -> Iterator[Remark]:
-    """Yield the lines that the server refuses: those it stumbles over, and those it would stumble over next."""
-    for row in (*(row for row in verdict.rows if row.message), *_next(verdict, major)):
-        if row.file is None:  # the command line, which is nobody's file
+    """Yield the lines that the server refuses, and settings with which it does not start, each of them accepted.
+
+    Args:
+        verdict: made with `all_errors`, which tells those too that the server would stumble over next.
+        major: the server's.
+        line_of: the text of a line.
+    """
+    for row in verdict.rows:
+        if row.message is None or row.file is None:  # the command line is nobody's file
             continue
         if row.error == "unrecognized configuration parameter":
             yield _unknown(row, major, line_of)
@@ -107,6 +112,17 @@ def refused(verdict: SettingsVerdict, major: int, line_of: LineOf) -> Iterator[R
             hint=_cure(row, message, line_of(row.file, row.line)),
             topic="cluster",
         )
+    for note in verdict.conflicts:
+        if note.file is not None:
+            yield Remark(
+                note.file,
+                note.line,
+                "error",
+                "settings-conflict",
+                f"does not go with the other settings: PostgreSQL {major} does not start with them: {note.text}",
+                hint="A reload takes them; the next restart fails. Change one of the settings that are named.",
+                topic="cluster",
+            )
 
 
 def _password_hashes(file: Path, line: int, value: str) -> Iterator[Remark]:
@@ -149,34 +165,6 @@ def passphrase_command(file: Path, line: int, command: str, major: int) -> Itera
             hint="Write %% for a percent sign before that upgrade; %p is the prompt.",
             topic="key",
         )
-
-
-def _next(verdict: SettingsVerdict, major: int) -> Iterator[JudgedLine]:
-    """Yield what the server does not come to, because it gives up before: unknown names, then values."""
-    if verdict.accepted:
-        return
-    before: dict[str, str] = {}
-    last: dict[str, JudgedLine] = {}
-    for row in verdict.rows:
-        if row.name is not None and not row.error:
-            last[row.name] = row
-    for row in verdict.rows:
-        if row.name is None or row.value is None or row.error or row.applied:
-            continue
-        setting = known(row.name, major)
-        if setting is None:
-            if "." not in row.name:
-                yield _with(row, "unrecognized configuration parameter", f'unrecognized configuration parameter "{row.name}"')
-        elif last[row.name] is row:
-            checked = check(setting, row.value, major, row.name, before)
-            if checked.value is None:
-                yield _with(row, "setting could not be applied", checked.error or "", checked.detail, checked.hint)
-            else:
-                before[fold(setting.name)] = checked.value
-
-
-def _with(row: JudgedLine, error: str, message: str, detail: str | None = None, hint: str | None = None) -> JudgedLine:
-    return JudgedLine(row.file, row.line, row.name, row.value, False, error, message, detail, hint)
 
 
 def _unknown(row: JudgedLine, major: int, line_of: LineOf) -> Remark:

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pgssl_wizard.files.hba import Rule, Surrounding, parse_rules
+from pgssl_wizard.files.hba import Rule, parse_rules, surrounding_of
 from pgssl_wizard.files.hosts import HostLine, parse_hosts
 from pgssl_wizard.files.ident import MapLine, parse_maps
-from pgssl_wizard.files.setting_lists import BadList, split_words
-from pgssl_wizard.files.settings import JudgedLine, ListDirectory, Read, Resolution, judge, resolve
+from pgssl_wizard.files.settings import JudgedLine, Resolution, judge, resolve
+from pgssl_wizard.files.sources import ListDirectory, Read
 from pgssl_wizard.files.tokens import TooLongError, fields, logical_lines
 from pgssl_wizard.files.versions import NEWEST, OLDEST
 from pgssl_wizard.findings import Severity
@@ -163,10 +163,13 @@ class _Session:
 
     def _settings(self, path: Path) -> Report:
         verdict = judge(path, self.major, self.texts.read, self.list_directory)
-        shown = verdict if verdict.accepted else judge(path, self.major, self.texts.read, self.list_directory, as_view=True)
+        shown = told = verdict
+        if not verdict.accepted:
+            shown = judge(path, self.major, self.texts.read, self.list_directory, as_view=True)
+            told = judge(path, self.major, self.texts.read, self.list_directory, all_errors=True)
         remarks = settings.of_settings(
             path,
-            verdict,
+            told,
             self.major,
             self.texts.line,
             main=is_main(path),
@@ -180,7 +183,7 @@ class _Session:
 
     def _rules(self, path: Path) -> Report:
         known = self._known(path)
-        validators = _validators(known)
+        validators = surrounding_of(known.value, self.major).oauth_validators
         found = self._rules_in(path, known)
         remarks = list(rules.of_rules(path, found, known, self.texts.line))
         ident, named = self._maps_around(path)
@@ -209,7 +212,7 @@ class _Session:
 
     def _rules_in(self, path: Path, known: Known) -> tuple[Rule, ...]:
         if path not in self.rules_of:
-            around = Surrounding(_validators(known), bool(known.switched("db_user_namespace")))
+            around = surrounding_of(known.value, self.major)
             self.rules_of[path] = parse_rules(path, self.major, self.texts.read, self.list_directory, around)
         return self.rules_of[path]
 
@@ -276,18 +279,6 @@ def _read_beside(texts: _Texts, path: Path, name: str) -> bytes | None:
     try:
         return texts.read(path.parent / name)
     except OSError:
-        return None
-
-
-def _validators(known: Known) -> tuple[str, ...] | None:
-    if known.major < 18:
-        return None
-    value = known.value("oauth_validator_libraries")
-    if value is None:
-        return None
-    try:
-        return tuple(split_words(value, known.major))
-    except BadList:
         return None
 
 

@@ -51,6 +51,18 @@ def test_a_stopped_cluster_is_told_from_its_files(stopped_cluster: RealCluster) 
     assert "server-down" in codes(seen)
 
 
+def test_rules_are_judged_by_the_settings_that_they_rest_on(newest_major: int, tmp_path: Path) -> None:
+    """An oauth rule needs its validator among the libraries that the settings name."""
+    if newest_major < 18:
+        pytest.skip("oauth came with 18")
+    with RealCluster.make(tmp_path, newest_major) as cluster:
+        put = cluster.hba_file.read_text() + "host all all all oauth issuer=i scope=s validator=v\n"
+        cluster.hba_file.write_text(put)
+        assert inspect(cluster.data_directory).rules[-1].error == "oauth_validator_libraries must be set for authentication method oauth"
+        cluster.set(oauth_validator_libraries="v")
+        assert inspect(cluster.data_directory).rules[-1].error is None
+
+
 def test_inspecting_changes_nothing(cluster: RealCluster) -> None:
     """No file is made, written or touched, and the log holds no refused login."""
 

@@ -15,12 +15,12 @@ import pytest
 
 from pgssl_wizard.files.conf import ConfFile
 from pgssl_wizard.files.diff import unified
+from pgssl_wizard.files.expressions import InvalidExpression, compile  # noqa: A004 - as the module names it
 from pgssl_wizard.files.hba import parse_rules
 from pgssl_wizard.files.hba_edit import LinesEditor
 from pgssl_wizard.files.hba_view import row
 from pgssl_wizard.files.hosts import parse_hosts
 from pgssl_wizard.files.ident import parse_maps
-from pgssl_wizard.files.regular_expressions import InvalidExpression, compile  # noqa: A004 - as the module names it
 from pgssl_wizard.files.settings import judge
 from tests.files.views import CORPUS
 

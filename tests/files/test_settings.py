@@ -479,3 +479,9 @@ def of_machine(message: str) -> bool:
 def of_build(message: str) -> bool:
     """Whether a message is about a value that needs a server built with more than those of the tests."""
     return message.startswith("invalid value") and message.endswith(('"lz4"', '"zstd"', '"io_uring"'))
+
+
+def test_files_that_include_each_other_over_and_over_are_given_up() -> None:
+    text = b"include 'a'\n" * 10
+    verdict = judge(Path("/c/postgresql.conf"), 17, lambda _: text, lambda _: None, all_errors=True)
+    assert not verdict.accepted

@@ -43,6 +43,12 @@ def test_everything_that_is_wrong_is_told_at_once_although_the_server_stops_at_t
     assert errors == {"1", "2", "5", "6"}, "a value that a later line overrides does not count"
 
 
+def test_settings_that_a_reload_takes_and_the_next_start_does_not_are_told() -> None:
+    said = codes("postgresql.conf", f"{ON}wal_level = minimal\nmax_wal_senders = 5\n")
+    assert ("error", "settings-conflict", "2") in said
+    assert ("error", "settings-conflict", "2") not in codes("postgresql.conf", f"{ON}wal_level = minimal\nmax_wal_senders = 0\n")
+
+
 def test_a_password_is_not_repeated_in_a_cure() -> None:
     said = findings("postgresql.conf", 'primary_conninfo = "host=x password=hunter2"\n')
     assert "hunter2" not in str(said)

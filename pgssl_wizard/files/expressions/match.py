@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TypeAlias
 
-from pgssl_wizard.files.regex_automaton import Automaton, Subject, build
-from pgssl_wizard.files.regex_tree import CAPTURES, REFERS, SHORTER, Language, Node, Parsed
+from pgssl_wizard.files.expressions.automaton import Automaton, Subject, build
+from pgssl_wizard.files.expressions.tree import CAPTURES, REFERS, SHORTER, Language, Node, Parsed
 
 #: Divisions of the text tried for back-references, and states made for all parts, before giving up. The server would go on until
 #: authentication_timeout ends the connection, so giving up means that nobody gets in, too.

@@ -16,10 +16,10 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pgssl_wizard.files.regex_lex import InvalidExpression
-from pgssl_wizard.files.regex_match import Matcher
-from pgssl_wizard.files.regex_parse import parse
-from pgssl_wizard.files.regex_tree import Bytes, Choice, Language, Parsed, Place, Repeat, Sequence
+from pgssl_wizard.files.expressions.lex import InvalidExpression
+from pgssl_wizard.files.expressions.match import Matcher
+from pgssl_wizard.files.expressions.parse import parse
+from pgssl_wizard.files.expressions.tree import Bytes, Choice, Language, Parsed, Place, Repeat, Sequence
 
 __all__ = ["Expression", "InvalidExpression", "Match", "compile"]
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pgssl_wizard.files import regular_expressions
-from pgssl_wizard.files.regular_expressions import Expression, InvalidExpression, Match
+from pgssl_wizard.files import expressions as regular_expressions
+from pgssl_wizard.files.expressions import Expression, InvalidExpression, Match
 from tests.servers import RealCluster, available
 
 #: How many (expression, text) pairs to compare with each server.

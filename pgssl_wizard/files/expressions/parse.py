@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from pgssl_wizard.files.regex_characters import ALL_BYTES, CLASSES, ELEMENTS, NEWLINE, between, both_cases
-from pgssl_wizard.files.regex_lex import (
+from pgssl_wizard.files.expressions.characters import ALL_BYTES, CLASSES, ELEMENTS, NEWLINE, between, both_cases
+from pgssl_wizard.files.expressions.lex import (
     BAD_CLASS,
     BAD_COUNT,
     BAD_ELEMENT,
@@ -20,7 +20,7 @@ from pgssl_wizard.files.regex_lex import (
     InvalidExpression,
     Lexer,
 )
-from pgssl_wizard.files.regex_tree import (
+from pgssl_wizard.files.expressions.tree import (
     CAPTURES,
     EMPTY,
     LONGER,

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from pgssl_wizard.files.regex_characters import NEWLINE, WORD
-from pgssl_wizard.files.regex_tree import Bytes, Choice, Language, Look, Place, Repeat, Sequence, Unconstrained
+from pgssl_wizard.files.expressions.characters import NEWLINE, WORD
+from pgssl_wizard.files.expressions.tree import Bytes, Choice, Language, Look, Place, Repeat, Sequence, Unconstrained
 
 
 @dataclass(slots=True)
