@@ -5,6 +5,7 @@ from __future__ import annotations
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509 import Certificate
 
 from pgssl_wizard.certificates.profiles import KeyType
@@ -52,7 +53,11 @@ def matches(pem: bytes, certificate: Certificate) -> bool | None:
 
 def key_type(certificate: Certificate) -> str:
     """Return the type of a certificate's key in the words of the answers file, or what OpenSSL would call it."""
-    key = certificate.public_key()
+    return type_of(certificate.public_key())
+
+
+def type_of(key: PublicKeyTypes) -> str:
+    """Return the type of a public key in the same words."""
     if isinstance(key, ec.EllipticCurvePublicKey):
         return {"secp256r1": "ecdsa-p256", "secp384r1": "ecdsa-p384"}.get(key.curve.name, f"ecdsa-{key.curve.name}")
     if isinstance(key, rsa.RSAPublicKey):

@@ -2,37 +2,58 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from pgssl_wizard.certificates.keys import key_type
+from pgssl_wizard.certificates.load import TROUBLES, load
 
 if TYPE_CHECKING:
     from pgssl_wizard.cluster.facts import CertificateFact, CertificateRole
 
-_BLOCK = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----.*?-----END (?:TRUSTED |X509 )?CERTIFICATE-----", re.DOTALL)
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 
 def read_certificates(pem: bytes) -> list[x509.Certificate]:
     """Return the certificates of a PEM file in their order; text between them is passed over, broken ones are left out."""
-    found = []
-    for block in _BLOCK.findall(pem):
-        try:
-            found.append(x509.load_pem_x509_certificate(block.replace(b"X509 CERTIFICATE", b"CERTIFICATE")))
-        except ValueError:
-            continue
-    return found
+    objects = load(pem)
+    return [each.value for each in objects.certificates] if objects.format == "PEM" else []
 
 
-def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
-    """Return the subject alternative names, DNS names first, each text once."""
+def extension(
+    of: x509.Certificate | x509.CertificateSigningRequest | x509.CertificateRevocationList, kind: type[_Extension]
+) -> _Extension | None:
+    """Return what an extension says, None when it is absent or cannot be read."""
     try:
-        entries = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+        return of.extensions.get_extension_for_class(kind).value
+    except (x509.ExtensionNotFound, *TROUBLES):
+        return None
+
+
+def extensions_legible(certificate: x509.Certificate) -> bool:
+    """Return whether the extensions can be read at all."""
+    try:
+        return certificate.extensions is not None
+    except TROUBLES:
+        return False
+
+
+def public_of(certificate: x509.Certificate | x509.CertificateSigningRequest) -> PublicKeyTypes | None:
+    """Return the public key, None when it is of a kind that cannot be read."""
+    try:
+        return certificate.public_key()
+    except TROUBLES:
+        return None
+
+
+def names_of(certificate: x509.Certificate | x509.CertificateSigningRequest) -> tuple[str, ...]:
+    """Return the subject alternative names, DNS names first, each text once."""
+    entries = extension(certificate, x509.SubjectAlternativeName)
+    if entries is None:
         return ()
     texts = [*entries.get_values_for_type(x509.DNSName), *(str(a) for a in entries.get_values_for_type(x509.IPAddress))]
     return tuple(dict.fromkeys(texts))
@@ -46,10 +67,8 @@ def common_name_of(certificate: x509.Certificate) -> str:
 
 def is_ca(certificate: x509.Certificate) -> bool:
     """Return whether it may sign others."""
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
-        return False
+    constraints = extension(certificate, x509.BasicConstraints)
+    return constraints is not None and constraints.ca
 
 
 def fingerprint(certificate: x509.Certificate) -> str:

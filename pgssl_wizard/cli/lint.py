@@ -6,10 +6,12 @@ import errno
 import os
 import re
 import shutil
+import stat
 import sys
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,19 +20,49 @@ import click
 from pgssl_wizard.cli.calling import Call, PathArgument, command
 from pgssl_wizard.cli.report import MARKS, paint
 from pgssl_wizard.cli.wizard import say
-from pgssl_wizard.cluster.reading import LARGEST
+from pgssl_wizard.cluster.reading import LARGEST, owner_in_words
 from pgssl_wizard.errors import ExitCode, UnusableInput, WizardError
 from pgssl_wizard.files.versions import NEWEST, OLDEST
 from pgssl_wizard.findings import Finding
-from pgssl_wizard.lint.kinds import KINDS, SHORT, Kind, kind_of
+from pgssl_wizard.lint.kinds import KINDS, ROLES, SHORT, TLS_KINDS, Kind, kind_of
 
 if TYPE_CHECKING:
+    from pgssl_wizard.certificates.key_file import KeyFile
+    from pgssl_wizard.lint.certificates import Circumstances
     from pgssl_wizard.lint.whole import Report
 
 _NARROWEST, _WIDEST = 60, 100
 _COLOURS = {"error": "31", "warning": "33", "info": "0"}
 _INVISIBLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u200b-\\u200f\\u202a-\\u202e\\u2060\\ufeff]")
-_NOUNS = {"postgresql.conf": "line", "pg_hba.conf": "rule", "pg_ident.conf": "map line", "pg_hosts.conf": "line"}
+_NOUNS = {
+    "postgresql.conf": "line",
+    "pg_hba.conf": "rule",
+    "pg_ident.conf": "map line",
+    "pg_hosts.conf": "line",
+    "key": "key",
+    "crl": "revocation list",
+    "request": "request",
+}
+_ROLES = {
+    "server-certificate": "server certificate",
+    "client-certificate": "client certificate",
+    "ca": "CA file",
+    "intermediate": "intermediate",
+    "server-key": "server key",
+    "client-key": "client key",
+    "ca-key": "CA key",
+    "crl": "CRL file",
+    "request": "certificate request",
+    "pkcs12": "PKCS#12",
+}
+#: Files that no server loads: what is said of a good and of a bad one.
+_ELSEWHERE = {
+    "client-certificate": ("libpq would load it", "libpq would refuse it"),
+    "client-key": ("libpq would load it", "libpq would refuse it"),
+    "ca-key": ("a CA can sign with it", "a CA cannot sign with it"),
+    "request": ("a CA can sign it", "no CA would sign it"),
+    "pkcs12": ("it can be opened", "it cannot be opened"),
+}
 
 
 @command("lint")
@@ -40,15 +72,19 @@ _NOUNS = {"postgresql.conf": "line", "pg_hba.conf": "rule", "pg_ident.conf": "ma
 )
 @click.option(
     "--kind",
-    type=click.Choice([*KINDS, *SHORT]),
+    type=click.Choice([*KINDS, *ROLES, *SHORT]),
     metavar="KIND",
-    help=f"What the files are, where their names do not tell: {', '.join(KINDS[:-1])}.",
+    help=f"What the files are, where their names do not tell: {', '.join((*KINDS, *ROLES))}.",
 )
-def lint(call: Call, files: tuple[Path, ...], version: str | None, kind: str | None) -> int:
-    """What PostgreSQL would refuse or misunderstand in postgresql.conf, pg_hba.conf, pg_ident.conf and pg_hosts.conf.
+@click.option(
+    "--passphrase-file", type=PathArgument(), metavar="FILE", help="Its first line opens keys and PKCS#12 files that ask for one."
+)
+def lint(call: Call, files: tuple[Path, ...], version: str | None, kind: str | None, passphrase_file: Path | None) -> int:
+    """What PostgreSQL and its clients would refuse or misunderstand: settings, rules, maps, hosts, certificates, keys, CRLs.
 
-    Nothing but files is needed, neither a server nor a data directory. Files given together are held against each other;
-    a postgresql.conf or pg_ident.conf beside a pg_hba.conf is read too. Certificates and revocation lists are not built yet.
+    Nothing but files is needed, neither a server nor a data directory. Files given together are held against each other: a
+    key against its certificate, a chain against the root, revocation lists against their CAs. A postgresql.conf or
+    pg_ident.conf beside a pg_hba.conf is read too.
 
     Exit code 0: nothing above info; 1: errors or warnings; 2: a file that cannot be read or whose kind is not known.
     """
@@ -61,13 +97,22 @@ def lint(call: Call, files: tuple[Path, ...], version: str | None, kind: str | N
     for file in files:
         path = Path(os.path.abspath(file))  # noqa: PTH100 - links in a path stay as they are
         try:
-            what = _kind(path, kind)
+            _try_if_unknown(reader, path, kind)
+            what = _kind(reader, path, kind)
             _try(reader, path)
         except UnusableInput as error:
             unusable.append(error)
         else:
             usable.setdefault(path, (path, what))
-    reports = examine(list(usable.values()), major, reader.read, _list_directory, version_given=version is not None)
+    ours = any(what in TLS_KINDS for _, what in usable.values())
+    reports = examine(
+        list(usable.values()),
+        major,
+        reader.read,
+        _list_directory,
+        version_given=version is not None,
+        circumstances=_circumstances(kind, passphrase_file) if ours else None,
+    )
     wrong = any(remark.severity != "info" for report in reports for remark in report.remarks)
     code = ExitCode.UNUSABLE if unusable else ExitCode.FALLS_SHORT if wrong else ExitCode.DONE
     if call.as_json:
@@ -102,23 +147,59 @@ def _major(version: str | None) -> int:
     return int(found[1])
 
 
-def _kind(path: Path, given: str | None) -> Kind:
+def _try_if_unknown(reader: _Reader, path: Path, given: str | None) -> None:
+    """Read a file whose name does not tell its kind, so that its content may; a directory is told by its name."""
+    if given is None and kind_of(path) is None and path.is_file():
+        _try(reader, path)
+
+
+def _kind(reader: _Reader, path: Path, given: str | None) -> Kind:
+    if given in ROLES:
+        name = kind_of(path)
+        return name if name in TLS_KINDS else "certificate"
     kind = kind_of(path) if given is None else SHORT.get(given) or cast("Kind", given)
+    if kind is None and path.is_file():
+        data = reader.read(path) or b""
+        if b"-----BEGIN " in data or data[:1] == b"\x30":
+            from pgssl_wizard.lint.certificates import kind_by_content  # noqa: PLC0415
+
+            kind = kind_by_content(data)
     if kind is None:
         raise UnusableInput(
-            "The name does not tell what kind of file this is.",
+            "Neither the name nor the content tells what kind of file this is.",
             where=str(path),
             hint="Say it with --kind, such as --kind pg_hba.conf.",
             code="unknown-kind",
         )
-    if kind == "certificate":
-        raise UnusableInput(
-            "Certificates, keys and revocation lists cannot be checked yet.",
-            where=str(path),
-            hint="inspect DATADIR says what is wrong with those of a server.",
-            code="not-built-yet",
-        )
     return kind
+
+
+def _circumstances(kind: str | None, passphrase_file: Path | None) -> Circumstances:
+    from pgssl_wizard.certificates.given import Role  # noqa: PLC0415
+    from pgssl_wizard.lint.certificates import Circumstances  # noqa: PLC0415
+
+    passphrase = None
+    if passphrase_file is not None:
+        try:
+            passphrase = passphrase_file.read_bytes().split(b"\n", 1)[0].rstrip(b"\r")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "its name holds a NUL byte"
+            raise UnusableInput(f"The passphrase cannot be read: {why}.", where=str(passphrase_file), code="unreadable-file") from error
+    role = cast("Role", kind) if kind in ROLES else None
+    return Circumstances(datetime.now(UTC), _key_file, passphrase, role)
+
+
+def _key_file(path: Path) -> KeyFile | None:
+    """Return owner and mode of a file; what comes through a pipe has none that matter."""
+    from pgssl_wizard.certificates.key_file import KeyFile  # noqa: PLC0415
+
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return KeyFile(stat.S_IMODE(status.st_mode), status.st_uid, owner_in_words(status.st_uid, status.st_gid))
 
 
 def _try(reader: _Reader, path: Path) -> None:
@@ -197,11 +278,16 @@ def _visible(text: str) -> str:
 
 
 def _headline(report: Report, major: int, name: str) -> str:
+    role = report.role or report.kind
+    good, bad = _ELSEWHERE.get(role, (f"PostgreSQL {major} would load it", f"PostgreSQL {major} would refuse it"))
+    kind = _ROLES.get(role, role)
+    if any(remark.code == "passphrase-needed" for remark in report.remarks):
+        return f"{paint('✓', '32')} {name}: it asks for a passphrase ({kind})"
     if not report.accepted:
-        return f"{paint('✗', '31')} {name}: PostgreSQL {major} would refuse it ({report.kind})"
-    noun = _NOUNS[report.kind]
+        return f"{paint('✗', '31')} {name}: {bad} ({kind})"
+    noun = _NOUNS.get(report.kind, "certificate")
     count = f"{report.count or 'no'} {noun}{'' if report.count == 1 else 's'}"
-    return f"{paint('✓', '32')} {name}: PostgreSQL {major} would load it ({report.kind}, {count})"
+    return f"{paint('✓', '32')} {name}: {good} ({kind}, {count})"
 
 
 def _sum(counts: Counter[Any], files: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pgssl_wizard.files.hba import Rule
 from pgssl_wizard.files.hba_view import row
@@ -16,6 +16,10 @@ from pgssl_wizard.lint.remarks import separately
 from pgssl_wizard.lint.rules import PASSWORDS, words_of
 from pgssl_wizard.lint.whole import Report
 from pgssl_wizard.plan.secrets import STARS, masked
+from pgssl_wizard.proof.serialise import time_to_json
+
+if TYPE_CHECKING:
+    from pgssl_wizard.lint.certificates import CertificateLine
 
 
 def report_to_json(report: Report, major: int) -> dict[str, Any]:
@@ -28,6 +32,8 @@ def report_to_json(report: Report, major: int) -> dict[str, Any]:
         "settings": [_setting(line) for line in report.settings],
         "maps": [_map(line) for line in report.maps],
         "hosts": [_host(line) for line in report.hosts],
+        "role": report.role,
+        "certificates": [_certificate(line) for line in report.certificates],
     }
 
 
@@ -97,6 +103,19 @@ def _host(line: HostLine) -> dict[str, Any]:
         "passphrase_command": line.passphrase_command,
         "passphrase_reload": None if refused else line.passphrase_reload,
         "error": line.error,
+    }
+
+
+def _certificate(line: CertificateLine) -> dict[str, Any]:
+    return {
+        "line": line.line or None,
+        "subject": line.subject,
+        "issuer": line.issuer,
+        "names": list(line.names),
+        "not_before": time_to_json(line.not_before),
+        "not_after": time_to_json(line.not_after),
+        "sha256": line.sha256,
+        "key": line.key,
     }
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pgssl_wizard.certificates import key_file
 from pgssl_wizard.cluster.facts import CertificateFact, CertificateRole, FileFact
 from pgssl_wizard.cluster.reading import fact_of, may_read, who_can_read
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
+    from pgssl_wizard.certificates.given import Given, Role
 
-#: UTF-8's byte order mark, which the server's reader of PEM files does not pass over.
-_MARK = b"\xef\xbb\xbf"
 _LARGEST_KEY = 1024 * 1024
 
 
@@ -40,21 +40,27 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """What the certificate, key and CA settings lead to. The key's bytes are let go once they are compared.
+    """What the certificate, key, CA and CRL settings lead to. The key's bytes are let go once they are compared.
 
     Attributes:
         certificates: the server's chain, leaf first, then the CAs for clients.
         problems: what is wrong with the files.
         key_encrypted: the server needs a passphrase for the key.
+        own: the server's certificate, to be judged when the time is known; empty when there is none.
+        of_clients: the CA and CRL files, likewise.
     """
 
     certificates: tuple[CertificateFact, ...] = ()
     problems: tuple[Problem, ...] = ()
     key_encrypted: bool = False
+    own: tuple[Given, ...] = ()
+    of_clients: tuple[Given, ...] = ()
 
 
-def tls_files(certificate: Path | None, key: Path | None, client_ca: Path | None, uid: int, groups: frozenset[int]) -> TlsFiles:
-    """Return what the three files hold and what is wrong with them.
+def tls_files(
+    certificate: Path | None, key: Path | None, client_ca: Path | None, uid: int, groups: frozenset[int], *, crl: Path | None = None
+) -> TlsFiles:
+    """Return what the files hold and what is wrong with them.
 
     `cryptography` takes 80 ms to import; a cluster without certificates does not pay for it.
 
@@ -64,36 +70,80 @@ def tls_files(certificate: Path | None, key: Path | None, client_ca: Path | None
         client_ca: of ssl_ca_file, None when it is empty.
         uid: of the server's OS user, who must be able to read them.
         groups: of that user, or those that the running server has.
+        crl: of ssl_crl_file, None when it is empty.
     """
     found: list[CertificateFact] = []
     problems: list[Problem] = []
-    chain: list[Certificate] = []
-    if certificate is not None:
-        fact = fact_of(certificate)
-        unusable = _unusable(fact, "certificate", uid, groups)
-        problems += [unusable] if unusable else []
-        if fact.data is not None:
-            chain = read(fact.data)
-            found += _chain_facts(certificate, chain)
-            if (not chain or fact.data.startswith(_MARK)) and not unusable:
-                problems.append(Problem(certificate, f"The server reads no certificate from it: {_form(fact.data)}.", "no-certificate"))
-    encrypted = False
+    own = _taken(certificate, "server-certificate", uid, groups, problems)
     if key is not None:
         problems += _key_problems(key, uid, groups)
-        matches, problem, encrypted = _compared(key, chain[0] if chain else None)
-        problems += [problem] if problem else []
-        if found:
-            found[0] = with_key(found[0], matches)
-    if client_ca is not None:
-        fact = fact_of(client_ca)
-        unusable = _unusable(fact, "CA file", uid, groups)
-        problems += [unusable] if unusable else []
-        if fact.data is not None:
-            certificates = read(fact.data)
-            found += facts_of(certificates, "client-ca", client_ca)
-            if not certificates and not unusable:
-                problems.append(Problem(client_ca, f"The server reads no certificate from it: {_form(fact.data)}.", "no-client-ca"))
-    return TlsFiles(tuple(found), tuple(problems), encrypted)
+    secret = _loaded(key, "server-key", _bytes_of_key(key))
+    of_clients = [
+        *_taken(client_ca, "ca", uid, groups, problems),
+        *_taken(crl, "crl", uid, groups, problems),
+    ]
+    for given in own:
+        found += _chain_facts(given.path, _certificates(given))
+    if found and secret:
+        found[0] = with_key(found[0], _belongs(secret[0], own[0]))
+    for given in of_clients:
+        if given.role == "ca":
+            found += facts_of(_certificates(given), "client-ca", given.path)
+    problems += _refused([*own, *secret])
+    problems += _refused(of_clients)
+    encrypted = any(held.encrypted for given in secret for held in given.objects.keys[:1])
+    return TlsFiles(tuple(found), tuple(problems), encrypted, tuple(own), tuple(of_clients))
+
+
+def _taken(path: Path | None, role: Role, uid: int, groups: frozenset[int], problems: list[Problem]) -> list[Given]:
+    """Return what a file holds that is no secret; why it cannot be used goes to the problems."""
+    if path is None:
+        return []
+    fact = fact_of(path)
+    unusable = _unusable(fact, role, uid, groups)
+    if unusable:
+        problems.append(unusable)
+    return _loaded(path, role, fact.data)
+
+
+def _loaded(path: Path | None, role: Role, data: bytes | None) -> list[Given]:
+    if path is None or data is None:
+        return []
+    from pgssl_wizard.certificates.given import Given  # noqa: PLC0415
+    from pgssl_wizard.certificates.load import load  # noqa: PLC0415
+
+    return [Given(path, role, load(data))]
+
+
+def _bytes_of_key(key: Path | None) -> bytes | None:
+    try:
+        return key.read_bytes() if key is not None and key.is_file() and key.stat().st_size < _LARGEST_KEY else None
+    except (OSError, ValueError):
+        return None
+
+
+def _certificates(given: Given) -> list[Certificate]:
+    return [each.value for each in given.objects.certificates] if given.objects.format == "PEM" else []
+
+
+def _belongs(key: Given, certificate: Given) -> bool | None:
+    """Return whether a key belongs to the first certificate of a chain; None when it cannot be told."""
+    from pgssl_wizard.certificates.refusals import same_key  # noqa: PLC0415
+
+    public = next((held.public for held in key.objects.keys[:1] if held.seen), None)
+    return None if public is None or certificate.leaf is None else same_key(public, certificate.leaf.value)
+
+
+def _refused(files: Sequence[Given]) -> Iterator[Problem]:
+    """Yield what the server would not load of files that go together."""
+    if not files:
+        return
+    from pgssl_wizard.certificates.refusals import refusals  # noqa: PLC0415
+
+    roles = {given.path: given.role for given in files}
+    for fault in refusals(files):
+        code = "no-client-ca" if fault.code == "no-certificate" and roles[fault.path] == "ca" else fault.code
+        yield Problem(fault.path, fault.what, code, fault.hint)
 
 
 def read(data: bytes) -> list[Certificate]:
@@ -133,8 +183,8 @@ def with_key(fact: CertificateFact, matches: bool | None) -> CertificateFact:
 
 def key_matches(key: Path | None, certificate_pem: bytes) -> bool | None:
     """Return whether the key in a file belongs to the first certificate; None when it cannot be told."""
-    certificates = read(certificate_pem)
-    return _compared(key, certificates[0])[0] if key is not None and certificates else None
+    held = _loaded(key, "server-key", _bytes_of_key(key))
+    return _belongs(held[0], _loaded(key, "server-certificate", certificate_pem)[0]) if held else None
 
 
 def state_in_words(leaf: CertificateFact | None, now: datetime) -> str:
@@ -173,32 +223,6 @@ def _chain_facts(path: Path, certificates: list[Certificate]) -> list[Certificat
     return found
 
 
-def _compared(key: Path, leaf: Certificate | None) -> tuple[bool | None, Problem | None, bool]:
-    """Compare a key with the certificate, and say whether it is encrypted; its bytes live no longer than this call."""
-    try:
-        pem = key.read_bytes() if key.is_file() and key.stat().st_size < _LARGEST_KEY else b""
-    except (OSError, ValueError):
-        return None, None, False
-    if not pem:
-        return None, None, False
-    if b"PRIVATE KEY-----" not in pem or pem.startswith(_MARK):
-        return None, Problem(key, f"The server reads no private key from it: {_form(pem)}.", "no-key"), False
-    if leaf is None:
-        return None, None, False
-    from pgssl_wizard.certificates import keys  # noqa: PLC0415
-
-    matches = keys.matches(pem, leaf)
-    if matches is not False:
-        return matches, None, keys.encrypted(pem)
-    problem = Problem(
-        key,
-        "The key does not belong to the first certificate in its file: the next restart would fail (key values mismatch).",
-        "key-mismatch",
-        "Put the leaf first in the certificate's file, or the right key here.",
-    )
-    return matches, problem, False
-
-
 def _key_problems(key: Path, uid: int, groups: frozenset[int]) -> Iterator[Problem]:
     """Yield what the server itself would say of the file: check_ssl_key_file_permissions in be-secure-common.c, the same in 13 to 19."""
     fact = fact_of(key, secret=True)
@@ -206,26 +230,22 @@ def _key_problems(key: Path, uid: int, groups: frozenset[int]) -> Iterator[Probl
         yield Problem(key, "There is no such file: the server cannot load its key.", "key-unusable")
     elif fact.problem:
         yield Problem(key, f"The server cannot use this key: {fact.problem}.", "key-unusable")
-    elif fact.uid not in {uid, 0}:
-        yield Problem(
-            key,
-            f"It belongs to {fact.owner}: private key file must be owned by the database user or root.",
-            "key-permissions",
-            "Give it to the server's user, 0600.",
-        )
-    elif fact.mode & (0o077 if fact.uid == uid else 0o037):
-        yield Problem(
-            key,
-            f"Its mode is {fact.mode:04o}: private key file has group or world access.",
-            "key-permissions",
-            "chmod 0600; or 0640 when it belongs to root and a group of the server's user.",
-        )
+    elif (fault := key_file.fault(key_file.KeyFile(fact.mode, fact.uid, fact.owner, uid))) is not None:
+        yield Problem(key, fault.what, "key-permissions", fault.hint)
     elif not may_read(fact, uid, groups):
         yield Problem(key, f"The server's user cannot read it; {who_can_read(fact)} can.", "key-permissions")
 
 
-def _unusable(fact: FileFact, what: str, uid: int, groups: frozenset[int]) -> Problem | None:
-    code = "no-certificate" if what == "certificate" else "no-client-ca"
+#: What a file is called in sentences, and the code of its problems.
+_UNUSABLE: dict[Role, tuple[str, str]] = {
+    "server-certificate": ("certificate", "no-certificate"),
+    "ca": ("CA file", "no-client-ca"),
+    "crl": ("CRL file", "no-crl"),
+}
+
+
+def _unusable(fact: FileFact, role: Role, uid: int, groups: frozenset[int]) -> Problem | None:
+    what, code = _UNUSABLE[role]
     if not fact.exists:
         return Problem(fact.path, f"There is no such file: the server cannot load its {what}.", code)
     if fact.problem:
@@ -233,16 +253,3 @@ def _unusable(fact: FileFact, what: str, uid: int, groups: frozenset[int]) -> Pr
     if not may_read(fact, uid, groups):
         return Problem(fact.path, f"The server's user cannot read this {what}; {who_can_read(fact)} can.", code)
     return None
-
-
-def _form(data: bytes) -> str:
-    """Say what a file is that is no PEM; the server takes nothing else."""
-    if not data.strip():
-        return "it is empty"
-    if data.startswith(_MARK):
-        return "it begins with a byte order mark"
-    if data.startswith(b"\x30\x82"):
-        return "it is DER or PKCS#12"
-    if b"-----BEGIN" in data:
-        return "what it holds is something else, or damaged"
-    return "the server takes nothing else"

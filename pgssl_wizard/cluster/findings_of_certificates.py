@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from pgssl_wizard.cluster.certificates import TlsFiles, is_snakeoil
-from pgssl_wizard.cluster.facts import CertificateFact, Cluster
+from pgssl_wizard.cluster.facts import Cluster
 from pgssl_wizard.files.values import boolean
 from pgssl_wizard.findings import Finding, Topic
 from pgssl_wizard.lint.settings import TLS_OFF
 
-#: Less than this left and a certificate is worth a word.
-_SOON = timedelta(days=30)
+if TYPE_CHECKING:
+    from pgssl_wizard.certificates.given import Given
 
 #: Problems with the key's file matter where places are chosen, others where the certificate is.
 _TOPICS: dict[str, Topic] = {
@@ -21,7 +22,10 @@ _TOPICS: dict[str, Topic] = {
     "key-mismatch": "key",
     "no-key": "key",
     "no-client-ca": "clients",
+    "no-crl": "clients",
 }
+#: Of what is good to know, `inspect` tells what decides how clients verify; the rest is for who looks at the file itself.
+_WORTH_SAYING = {"self-signed"}
 
 
 def of_certificates(cluster: Cluster, tls: TlsFiles, now: datetime) -> Iterator[Finding]:
@@ -43,55 +47,42 @@ def of_certificates(cluster: Cluster, tls: TlsFiles, now: datetime) -> Iterator[
             "files",
         )
     leaf = next((certificate for certificate in cluster.certificates if certificate.role == "server"), None)
-    if leaf is None:
-        return
-    for severity, code, message, hint in _leaf(leaf, cluster, now):
-        yield Finding("warning" if severity else "info", code, message, hint, str(leaf.path), "certificate")
-
-
-def _leaf(leaf: CertificateFact, cluster: Cluster, now: datetime) -> Iterator[tuple[bool, str, str, str | None]]:
-    """Yield whether it is a warning, its code, the sentence and the cure."""
-    if is_snakeoil(leaf):
-        yield (
-            True,
+    if leaf is not None and is_snakeoil(leaf):
+        yield Finding(
+            "warning",
             "snakeoil",
             "TLS is on with the snakeoil certificate of this machine: encrypted, but nobody can verify it.",
             "Every cluster on this machine shares it; give this one a certificate of its own.",
+            str(leaf.path),
+            "certificate",
         )
-    elif leaf.self_signed:
-        yield False, "self-signed", "The certificate is self-signed: a client can verify it only with a copy of it.", None
-    if leaf.not_after <= now:
-        yield True, "certificate-expired", f"The certificate expired on {leaf.not_after:%Y-%m-%d}; verifying clients refuse it.", None
-    elif leaf.not_after - now < _SOON:
-        days = (leaf.not_after - now).days
-        when = "today or tomorrow" if days < 1 else f"in {days} days" if days > 1 else "in 1 day"
-        yield True, "certificate-expiring", f"The certificate expires {when}, on {leaf.not_after:%Y-%m-%d}.", None
-    if leaf.not_before > now:
-        yield (
-            True,
-            "certificate-not-yet-valid",
-            f"The certificate counts only from {leaf.not_before:%Y-%m-%d %H:%M} UTC.",
-            "Check the clocks.",
-        )
-    if not leaf.names:
-        yield True, "no-san", "The certificate has no subject alternative names: many clients refuse it.", None
-    if leaf.key_type.startswith(("ed25519", "ed448")):
-        yield (
-            True,
-            "eddsa-key",
-            f"The certificate's key is {leaf.key_type}: logging in with scram-sha-256 fails in PostgreSQL's own clients.",
-            "They cannot bind the login to the channel with it; use ECDSA or RSA.",
-        )
-    bits = leaf.key_type.removeprefix("rsa-")
-    if leaf.key_type.startswith("rsa-") and bits.isdigit() and int(bits) < 2048:
-        yield True, "weak-key", f"The certificate's RSA key has {bits} bits: current systems refuse less than 2048.", None
-    if cluster.served_sha256 and cluster.served_sha256 != leaf.sha256:
-        yield (
-            True,
+    said = {(str(problem.where), problem.code) for problem in tls.problems}
+    parts: tuple[tuple[Sequence[Given], Topic], ...] = ((tls.own, "certificate"), (tls.of_clients, "clients"))
+    for files, topic in parts:
+        for finding in _judged(files, now, topic):
+            known = finding.code == "self-signed" and leaf is not None and is_snakeoil(leaf)
+            if not known and (finding.where, finding.code) not in said:
+                yield finding
+    if leaf is not None and cluster.served_sha256 and cluster.served_sha256 != leaf.sha256:
+        yield Finding(
+            "warning",
             "served-differs",
             "The server serves another certificate than the one on disk: a reload failed, or has not happened.",
             "The server's log says why a reload failed.",
+            str(leaf.path),
+            "certificate",
         )
+
+
+def _judged(files: Sequence[Given], now: datetime, topic: Topic) -> Iterator[Finding]:
+    """Yield what clients hold against files that the server loads, as `lint` says it."""
+    if not files:
+        return
+    from pgssl_wizard.certificates.judge import doubts  # noqa: PLC0415 - with it comes `cryptography`
+
+    for fault in doubts(files, now):
+        if fault.severity != "info" or fault.code in _WORTH_SAYING:
+            yield Finding("info" if fault.severity == "info" else "warning", fault.code, fault.what, fault.hint, str(fault.path), topic)
 
 
 def _passphrase(cluster: Cluster, tls: TlsFiles) -> Iterator[Finding]:

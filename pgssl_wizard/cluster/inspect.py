@@ -99,6 +99,7 @@ def inspect(data_directory: Path, *, pg_bin: Path | None = None, user: str | Non
         path_in(directory, resolution, "ssl_ca_file", ""),
         status.st_uid,
         groups,
+        crl=path_in(directory, resolution, "ssl_crl_file", ""),
     )
     ran = aside.result()
     found = ran.programs

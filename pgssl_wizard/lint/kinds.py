@@ -6,8 +6,14 @@ import re
 from pathlib import Path
 from typing import Literal, get_args
 
-Kind = Literal["postgresql.conf", "pg_hba.conf", "pg_ident.conf", "pg_hosts.conf", "certificate"]
+Kind = Literal["postgresql.conf", "pg_hba.conf", "pg_ident.conf", "pg_hosts.conf", "certificate", "key", "crl", "request", "pkcs12"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+#: Those that are not lines of text.
+TLS_KINDS: frozenset[Kind] = frozenset({"certificate", "key", "crl", "request", "pkcs12"})
+
+#: What a certificate is for, where `--kind` says that too.
+ROLES = ("server-certificate", "client-certificate", "ca")
 
 #: Shorter names that `--kind` takes too.
 SHORT: dict[str, Kind] = {
@@ -21,7 +27,14 @@ SHORT: dict[str, Kind] = {
     "hosts": "pg_hosts.conf",
 }
 
-_CERTIFICATE = re.compile(r"\.(?:crt|pem|cer|der|key|pk8|crl|csr|p12|pfx)\Z")
+#: The endings of files that hold no lines of settings or rules. `.pem` and `.der` may hold any of them; their content tells.
+_ENDINGS: dict[str, Kind] = {
+    **dict.fromkeys(("crt", "cert", "cer", "pem", "der"), "certificate"),
+    **dict.fromkeys(("key", "pk8", "p8"), "key"),
+    "crl": "crl",
+    **dict.fromkeys(("csr", "req"), "request"),
+    **dict.fromkeys(("p12", "pfx"), "pkcs12"),
+}
 #: What people and programs hang on to a name: copies, samples, templates, versions.
 _AFTER = r"(?=\Z|[.~@_-])"
 #: The most telling first: a path flattened into a name may hold the word postgresql too.
@@ -37,8 +50,9 @@ _SETTINGS_DIRECTORY = re.compile(r"(?:\A|\.)conf\.d\Z")
 def kind_of(path: Path) -> Kind | None:
     """Return the kind of a file by its name, and for settings by its directory too; None when the name does not tell."""
     name = path.name.lower()
-    if _CERTIFICATE.search(name):
-        return "certificate"
+    ending = _ENDINGS.get(name.rpartition(".")[2]) if "." in name else None
+    if ending is not None:
+        return ending
     for pattern, kind in _NAMES:
         if pattern.search(name):
             return kind

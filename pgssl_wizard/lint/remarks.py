@@ -23,6 +23,7 @@ class Remark:
         one: the words behind `Line 12`.
         many: the words behind `Lines 12 and 15`; None: each line is told by itself.
         end: what follows in both cases.
+        alone: `one` is a sentence by itself, although it has a line.
     """
 
     file: Path
@@ -34,6 +35,7 @@ class Remark:
     end: str = "."
     hint: str | None = None
     topic: Topic = "rules"
+    alone: bool = False
 
 
 def separately(remarks: Iterable[Remark]) -> tuple[Finding, ...]:
@@ -55,7 +57,7 @@ def together(remarks: Iterable[Remark]) -> tuple[Finding, ...]:
 def _finding(group: list[Remark]) -> Finding:
     first = group[0]
     lines = list(dict.fromkeys(remark.line for remark in group))
-    if not first.line:
+    if not first.line or first.alone:
         message = first.one
     elif len(lines) == 1:
         message = f"Line {first.line} {first.one}"

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pgssl_wizard.files.hba import Rule, parse_rules, surrounding_of
 from pgssl_wizard.files.hosts import HostLine, parse_hosts
@@ -18,10 +20,13 @@ from pgssl_wizard.files.tokens import TooLongError, fields, logical_lines
 from pgssl_wizard.files.versions import NEWEST, OLDEST
 from pgssl_wizard.findings import Severity
 from pgssl_wizard.lint import hosts, maps, rules, settings
-from pgssl_wizard.lint.kinds import Kind, is_main, template_line
+from pgssl_wizard.lint.kinds import TLS_KINDS, Kind, is_main, template_line
 from pgssl_wizard.lint.known import Known
 from pgssl_wizard.lint.remarks import Remark
 from pgssl_wizard.lint.text import is_text, of_text
+
+if TYPE_CHECKING:
+    from pgssl_wizard.lint.certificates import CertificateLine, Circumstances, Examined
 
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
 #: Settings that decide what rules and hosts mean.
@@ -37,6 +42,9 @@ class Report:
         accepted: whether a server would load it as a whole.
         rules, settings, maps, hosts: its lines, those of included files too; empty for other kinds.
         validators: the libraries of `oauth_validator_libraries`, None when they are not known.
+        certificates: those that it holds, in their order.
+        role: what a certificate, key or list is for, None for other kinds.
+        held: how many certificates, keys, lists or requests it holds.
         remarks: errors first, then by file and line.
     """
 
@@ -48,16 +56,25 @@ class Report:
     maps: tuple[MapLine, ...] = ()
     hosts: tuple[HostLine, ...] = ()
     validators: tuple[str, ...] | None = None
+    certificates: tuple[CertificateLine, ...] = ()
+    role: str | None = None
+    held: int = 0
     remarks: tuple[Remark, ...] = ()
 
     @property
     def count(self) -> int:
-        """How many lines say something."""
-        return len(self.rules) + len(self.settings) + len(self.maps) + len(self.hosts)
+        """How many lines say something, or how many things of its kind the file holds."""
+        return self.held or len(self.rules) + len(self.settings) + len(self.maps) + len(self.hosts)
 
 
 def lint(
-    files: Sequence[tuple[Path, Kind]], major: int, read: Read, list_directory: ListDirectory, *, version_given: bool = True
+    files: Sequence[tuple[Path, Kind]],
+    major: int,
+    read: Read,
+    list_directory: ListDirectory,
+    *,
+    version_given: bool = True,
+    circumstances: Circumstances | None = None,
 ) -> tuple[Report, ...]:
     """Return a report for each file; what they say of each other is in the report of the file that it concerns.
 
@@ -67,12 +84,21 @@ def lint(
         read: the bytes of a file, or None when there is none; it may raise OSError.
         list_directory: the names in a directory, or None when there is none.
         version_given: somebody named the version; otherwise a data directory of another one is mentioned.
+        circumstances: what certificates and keys are judged by; None: the present time and nothing else.
     """
     session = _Session(tuple(files), major, _Texts(read), list_directory)
-    reports = [session.report(path, kind) for path, kind in files]
+    examined = session.certificates(circumstances)
+    reports = [_of_examined(examined[path]) if path in examined else session.report(path, kind) for path, kind in files]
     if not version_given:
-        reports = [replace(report, remarks=(*report.remarks, *session.other_version(report.path))) for report in reports]
+        reports = [
+            report if report.path in examined else replace(report, remarks=(*report.remarks, *session.other_version(report.path)))
+            for report in reports
+        ]
     return tuple(replace(report, remarks=_sorted(report, session.texts)) for report in reports)
+
+
+def _of_examined(one: Examined) -> Report:
+    return Report(one.path, one.kind, one.accepted, certificates=one.certificates, role=one.role, held=one.count, remarks=one.remarks)
 
 
 def _sorted(report: Report, texts: _Texts) -> tuple[Remark, ...]:
@@ -128,6 +154,17 @@ class _Session:
     list_directory: ListDirectory
     rules_of: dict[Path, tuple[Rule, ...]] = field(default_factory=dict)
     maps_of: dict[Path, tuple[MapLine, ...]] = field(default_factory=dict)
+
+    def certificates(self, circumstances: Circumstances | None) -> dict[Path, Examined]:
+        """Return what came of the certificates, keys and lists; `cryptography` is imported only where there are some."""
+        ours = [(path, kind) for path, kind in self.files if kind in TLS_KINDS]
+        if not ours:
+            return {}
+        from pgssl_wizard.lint.certificates import Circumstances, examine  # noqa: PLC0415
+
+        return examine(
+            [(path, kind, self.texts.read(path) or b"") for path, kind in ours], circumstances or Circumstances(datetime.now(UTC))
+        )
 
     def report(self, path: Path, kind: Kind) -> Report:
         """Return the report of one file."""

@@ -38,7 +38,8 @@ def test_the_document_has_the_contracts_keys_and_nothing_is_missing(shell: Shell
     assert set(document) == {"command", "ok", "files", "findings"}
     assert [Path(each["path"]).name for each in document["files"]] == [each["kind"] for each in document["files"]]
     for each in document["files"]:
-        assert set(each) == {"path", "kind", "accepted", "rules", "settings", "maps", "hosts"}
+        assert set(each) == {"path", "kind", "accepted", "rules", "settings", "maps", "hosts", "role", "certificates"}
+        assert (each["role"], each["certificates"]) == (None, [])
         assert os.path.isabs(each["path"])  # noqa: PTH117
         assert each["accepted"] is (each["kind"] == "pg_hosts.conf")
         for name, keys in KEYS.items():
@@ -82,8 +83,8 @@ def test_the_exit_code_is_1_above_info_only(shell: Shell, name: str, text: str, 
         (["."], "unknown-kind", ""),
         (["here.d/pg_hba.conf"], "unreadable-file", "here.d/pg_hba.conf"),
         (["notes.txt"], "unknown-kind", "notes.txt"),
-        (["server.crt"], "not-built-yet", "server.crt"),
-        (["--kind", "certificate", "notes.txt"], "not-built-yet", "notes.txt"),
+        (["here.d/server.crt"], "unreadable-file", "here.d/server.crt"),
+        (["server.crt", "--passphrase-file", "gone"], "unreadable-file", None),
         (["--server-version", "12", "--kind", "hba", "notes.txt"], "unknown-version", None),
         (["--server-version", "99", "--kind", "hba", "notes.txt"], "unknown-version", None),
         (["--server-version", "x", "--kind", "hba", "notes.txt"], "unknown-version", None),
@@ -95,6 +96,7 @@ def test_what_cannot_be_used_ends_with_2_and_one_sentence(shell: Shell, argument
     (shell.directory / "notes.txt").write_text("local all all peer\n")
     (shell.directory / "server.crt").write_text("")
     (shell.directory / "here.d" / "pg_hba.conf").mkdir(parents=True)
+    (shell.directory / "here.d" / "server.crt").mkdir()
     document = shell.json("lint", *arguments, code=2)
     assert document["files"] == []
     (finding,) = document["findings"]
@@ -162,9 +164,11 @@ def test_a_person_is_told_the_verdict_each_place_the_reason_and_the_cure_in_80_c
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
-def test_help_says_what_is_not_built_yet(shell: Shell) -> None:
+def test_help_names_every_kind(shell: Shell) -> None:
     done = shell.run("lint", "--help")
-    assert "Certificates and revocation lists are not built yet" in " ".join(done.stdout.split())
+    told = " ".join(done.stdout.split())
+    for kind in ("pg_hosts.conf", "certificate", "key", "crl", "request", "pkcs12", "client-certificate"):
+        assert kind in told
     assert "lint " in shell.run("--help").stdout
 
 

@@ -25,7 +25,11 @@ from pgssl_wizard.lint.kinds import Kind, is_main, kind_of, template_line
             "postgresql.conf",
         ),
         ("conf.d/10-ssl.conf postgresql.conf.d/x.conf a__b__tests-data-conf.d-listen.conf", "postgresql.conf"),
-        ("server.crt root.pem x.cer server.key root.crl db.csr db.p12 db.pfx db.pk8 postgresql.crt", "certificate"),
+        ("server.crt root.pem x.cer x.der tls.cert postgresql.crt SERVER.CRT pg_hba.crt", "certificate"),
+        ("server.key postgresql.pk8 root.key", "key"),
+        ("root.crl", "crl"),
+        ("db.csr db.req", "request"),
+        ("db.p12 db.pfx", "pkcs12"),
         ("hba.txt nginx.conf conf.d.txt identity.conf recovery.conf README conf.d/notes alphabar.conf my_hba", None),
     ],
 )

@@ -52,9 +52,30 @@ def make(name: str, *names: str, issuer: Made | None = None, ca: bool = False, d
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
+    if ca:
+        builder = builder.add_extension(_signs(), critical=True)
+    if issuer:
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
+        builder = builder.add_extension(authority, critical=False)
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(text) for text in names]), critical=False)
     return Made(builder.sign(issuer.key if issuer else key, hashes.SHA256()), key)
+
+
+def _signs() -> x509.KeyUsage:
+    uses = dict.fromkeys(
+        (
+            "digital_signature",
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "encipher_only",
+            "decipher_only",
+        ),
+        False,
+    )
+    return x509.KeyUsage(**uses, key_cert_sign=True, crl_sign=True)
 
 
 def _general_name(text: str) -> x509.GeneralName:
