@@ -17,7 +17,7 @@ help:
 	@echo "make matrix    run the tests of the engine on PostgreSQL 13 to 18"
 	@echo "make fuzz      give the parsers a million broken inputs"
 	@echo "make lint      ruff, mypy, import rules"
-	@echo "make bench     measure start-up, typing, plan, apply and memory"
+	@echo "make bench     measure start-up, typing, plan, apply, memory, rules and kits"
 	@echo "make pictures  make the screenshots of the README anew"
 	@echo "make dist      build wheel and sdist"
 

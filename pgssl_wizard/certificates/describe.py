@@ -29,6 +29,8 @@ def in_words(profile: Profile) -> tuple[str, ...]:
         lines.append(f"may sign {below}; nothing else")
     elif profile.kind == "intermediate":
         lines.append("may sign server certificates, no further CA")
+    elif profile.kind == "client":
+        lines.append("may prove this role to a server, may not sign other certificates")
     else:
         lines.append("may prove a server, may not sign other certificates")
     return tuple(lines)
@@ -47,4 +49,5 @@ _KIND = {
     "intermediate": "intermediate CA",
     "server": "server certificate",
     "self-signed": "self-signed server certificate",
+    "client": "client certificate",
 }

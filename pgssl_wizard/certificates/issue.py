@@ -17,11 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pgssl_wizard.certificates.keys import PrivateKey, to_pem
 from pgssl_wizard.certificates.names import Name, parse_names
-from pgssl_wizard.certificates.profiles import Profile
+from pgssl_wizard.certificates.profiles import BACKDATED, Profile
 from pgssl_wizard.errors import Refused
-
-#: A client whose clock is a little behind must not find a certificate from the future.
-BACKDATED = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +44,7 @@ class Issued:
         return self.certificate.fingerprint(hashes.SHA256()).hex()
 
 
-def make(profile: Profile, key: PrivateKey, issuer: Issued | None, now: datetime) -> Issued:
+def make(profile: Profile, key: PrivateKey, issuer: Issued | None, now: datetime, *, until: datetime | None = None) -> Issued:
     """Return the certificate that a profile describes.
 
     Args:
@@ -55,6 +52,7 @@ def make(profile: Profile, key: PrivateKey, issuer: Issued | None, now: datetime
         key: its own key.
         issuer: who signs; None signs itself.
         now: the time of making, with a time zone.
+        until: the latest end, where somebody above the issuer ends before it does.
 
     Raises:
         Refused: the issuer has expired, or is no CA that may sign this.
@@ -70,7 +68,7 @@ def make(profile: Profile, key: PrivateKey, issuer: Issued | None, now: datetime
             )
         # A leaf that outlives its issuer promises days that no client will grant.
         begins = max(begins, issuer.certificate.not_valid_before_utc)
-        ends = min(ends, issuer.certificate.not_valid_after_utc)
+        ends = min(ends, issuer.certificate.not_valid_after_utc, until or issuer.certificate.not_valid_after_utc)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -82,10 +80,18 @@ def make(profile: Profile, key: PrivateKey, issuer: Issued | None, now: datetime
     )
     signer = issuer.key if issuer else key
     own_identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    issuer_identifier = issuer.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value if issuer else own_identifier
+    issuer_identifier = _identifier(issuer.certificate) if issuer else own_identifier
     if profile.kind in {"root", "intermediate"}:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=profile.path_length), critical=True).add_extension(
             _usage(certificate_sign=True), critical=True
+        )
+    elif profile.kind == "client":
+        builder = (
+            builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(digital_signature=True), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+            # The server reads the CN alone; strict verifiers want an alternative name, and this one says the same.
+            .add_extension(x509.SubjectAlternativeName([x509.DirectoryName(subject)]), critical=False)
         )
     else:
         names = parse_names(profile.names)
@@ -112,6 +118,14 @@ def alternative_names(names: tuple[Name, ...]) -> list[x509.GeneralName]:
     entries: list[x509.GeneralName] = [x509.DNSName(name.text) for name in names]
     entries += [x509.IPAddress(ipaddress.ip_address(name.text)) for name in names if name.kind == "address"]
     return entries
+
+
+def _identifier(certificate: x509.Certificate) -> x509.SubjectKeyIdentifier:
+    """Return the identifier of a CA's key: its own word, or what it would be where an old CA says none."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key())
 
 
 def digest_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:

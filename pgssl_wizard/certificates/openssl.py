@@ -63,6 +63,7 @@ def key_command(kind: KeyType) -> str:
 
 def extensions(profile: Profile) -> list[str]:
     """Return the lines of an OpenSSL extension file for this profile."""
+    assert profile.kind != "client", "a kit is made by `issue`, which shows no commands"
     lines = ["subjectKeyIdentifier=hash"]
     if profile.kind != "root":
         # For a self-signed one, openssl leaves it out unless it is told "always".

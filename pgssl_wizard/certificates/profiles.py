@@ -7,10 +7,14 @@ signed by it breaks SCRAM channel binding in libpq 13 to 18.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
+#: A client whose clock is a little behind must not find a certificate from the future.
+BACKDATED = timedelta(hours=1)
+
 KeyType = Literal["ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"]
-CertificateKind = Literal["root", "intermediate", "server", "self-signed"]
+CertificateKind = Literal["root", "intermediate", "server", "self-signed", "client"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +23,8 @@ class Profile:
 
     Attributes:
         kind: which profile of extensions it gets.
-        common_name: the subject's CN, at most 64 characters.
-        names: subject alternative names, DNS names and addresses as a person writes them; empty for CAs.
+        common_name: the subject's CN, at most 64 bytes; of a client, the role.
+        names: subject alternative names, DNS names and addresses as a person writes them; empty for CAs and clients.
         key: the type of its own key.
         days: how long it lives, from an hour before it is made; never beyond its issuer.
         issuer: the common name of who signs it; its own for `root` and `self-signed`.
@@ -34,3 +38,8 @@ class Profile:
     issuer: str
     names: tuple[str, ...] = ()
     path_length: int | None = None
+
+
+def made_for(days: int, life: timedelta) -> bool:
+    """Return whether a certificate of this life was made for so many days; a CA younger than an hour cuts off some of that hour."""
+    return timedelta() <= timedelta(days=days) - life <= BACKDATED

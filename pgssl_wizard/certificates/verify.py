@@ -36,3 +36,13 @@ def objections(chain: Sequence[x509.Certificate], root: x509.Certificate, names:
         except VerificationError as error:
             found.append(f"{name.text}: {error}")
     return tuple(found)
+
+
+def client_objections(chain: Sequence[x509.Certificate], root: x509.Certificate, when: datetime) -> tuple[str, ...]:
+    """Return what the verifier says against a client's chain, leaf first; empty when it accepts it."""
+    verifier = PolicyBuilder().store(Store([root])).time(when.replace(tzinfo=None)).build_client_verifier()
+    try:
+        verifier.verify(chain[0], list(chain[1:]))
+    except (VerificationError, ValueError) as error:
+        return (str(error),)
+    return ()

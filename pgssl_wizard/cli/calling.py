@@ -212,6 +212,7 @@ EMPTY: dict[str, dict[str, Any]] = {
     "history": {"changes": []},
     "verify": _NO_PROOF,
     "lint": {"files": []},
+    "issue": {"issued": [], "kept": []},
 }
 
 

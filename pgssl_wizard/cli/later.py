@@ -12,7 +12,6 @@ _PROMISES = {
     "check": "expiry, renewal due, served against disk, for monitoring",
     "renew": "a new certificate of the same profile",
     "access": "which rule each connection attempt would meet",
-    "issue": "client certificates and kits",
     "revoke": "revoke certificates, write the CRL",
     "migrate": "the ladder to verify-full",
     "audit": "connection strings that do not verify",

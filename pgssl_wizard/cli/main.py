@@ -14,6 +14,7 @@ from pgssl_wizard import __version__
 from pgssl_wizard.cli import commands, later
 from pgssl_wizard.cli.calling import EMPTY, JSON_OPTION, ReaderGoneError, add_options, as_text
 from pgssl_wizard.cli.completion import completion
+from pgssl_wizard.cli.issue import issue
 from pgssl_wizard.cli.lint import lint
 from pgssl_wizard.errors import ExitCode
 
@@ -60,6 +61,7 @@ for command in (
     commands.history,
     commands.verify,
     lint,
+    issue,
     *later.COMMANDS,
     completion,
 ):

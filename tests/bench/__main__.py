@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import rules
+from tests.bench import kits, rules
 from tests.bench.pty_timing import Program
 from tests.servers import RealCluster, available
 
@@ -23,6 +23,7 @@ RUNS = 7
 def main() -> None:
     """Measure everything and print a table."""
     of_rules()
+    of_kits()
     major = max(available())
     with RealCluster.make(Path(tempfile.mkdtemp(prefix="pgb-", dir="/tmp")), major) as cluster:
         cluster.start()
@@ -53,6 +54,20 @@ def of_rules() -> None:
     show("rules: memory a line over the text", lambda: [rules.bytes_a_line(data)], 600.0, "B")
     show("rules: one edit and its diff", lambda: [rules.edited(data) for _ in range(RUNS)], 0.3, "s")
     show("rules: every one converted", lambda: [rules.converted(data, parsed) for _ in range(RUNS)], 1.0, "s")
+    print()
+
+
+def of_kits() -> None:
+    """Measure what client certificates for many roles take."""
+    plain, protected = kits.an_order(), kits.an_order(b"open sesame")
+    print(f"{kits.COUNT:,} roles")
+    show("kits: certificate and key, against a bare pair", lambda: in_turn(lambda: kits.pairs(plain), kits.bare_pairs), 10.0, "x")
+    show(
+        "kits: whole, against PKCS#12 on all cores",
+        lambda: in_turn(lambda: kits.whole(protected), lambda: kits.bare_packed(protected)),
+        1.5,
+        "x",
+    )
     print()
 
 

@@ -13,7 +13,7 @@ from cryptography import x509
 from pgssl_wizard.certificates import issue, keys, openssl
 from pgssl_wizard.certificates.issue import Issued
 from pgssl_wizard.certificates.names import parse_names
-from pgssl_wizard.certificates.profiles import KeyType, Profile
+from pgssl_wizard.certificates.profiles import KeyType, Profile, made_for
 from pgssl_wizard.certificates.verify import objections
 from pgssl_wizard.errors import Refused
 from tests.certificates.pkilint_environment import lint
@@ -152,3 +152,17 @@ def fields(certificate: x509.Certificate) -> dict[str, object]:
             value = sorted(str(name) for name in extension.value)
         found[extension.oid.dotted_string] = (extension.critical, value)
     return found
+
+
+@pytest.mark.parametrize(
+    ("life", "fits"),
+    [
+        (timedelta(days=365), True),
+        (timedelta(days=365) - timedelta(minutes=43), True),
+        (timedelta(days=365) - timedelta(hours=1), True),
+        (timedelta(days=365) - timedelta(hours=2), False),
+        (timedelta(days=366), False),
+    ],
+)
+def test_a_certificate_of_a_ca_that_is_minutes_old_counts_as_made_for_its_days(life: timedelta, fits: bool) -> None:
+    assert made_for(365, life) is fits

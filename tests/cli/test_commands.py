@@ -300,9 +300,7 @@ def test_another_user_is_refused_clearly(stopped_cluster: RealCluster, shell: Sh
     assert "root" in done.stderr
 
 
-@pytest.mark.parametrize(
-    "name", ["confirm", "check", "renew", "access", "issue", "revoke", "migrate", "audit", "explain", "learn", "serve"]
-)
+@pytest.mark.parametrize("name", ["confirm", "check", "renew", "access", "revoke", "migrate", "audit", "explain", "learn", "serve"])
 def test_a_command_that_is_not_built_yet_says_so_with_2(name: str, shell: Shell) -> None:
     done = shell.run(name, "whatever", "--option", "x")
     assert done.returncode == 2
