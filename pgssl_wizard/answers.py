@@ -46,6 +46,9 @@ class CertificateAnswers:
     ca_days: int = 3650
     intermediate: bool = False
     intermediate_days: int = 1825
+    ca_passphrase_command: str = ""
+    ca_certificate: Path | None = None
+    ca_key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +166,8 @@ QUESTIONS: Mapping[str, Question] = {
             "where the server's certificate comes from",
             "new-ca",
             ("self-signed", "new-ca", "existing-ca", "request", "import"),
-            not_yet="Certificates from another CA, by request or import, are not built yet",
-            built=("self-signed", "new-ca"),
+            not_yet="Certificates by request or import are not built yet",
+            built=("self-signed", "new-ca", "existing-ca"),
         ),
         Question(
             "certificate.key",
@@ -191,9 +194,11 @@ QUESTIONS: Mapping[str, Question] = {
         Question("certificate.intermediate", "boolean", "root -> intermediate -> server instead of root -> server", False),
         Question("certificate.intermediate_days", "integer", "how long the intermediate lives", 1825, minimum=1, maximum=36500),
         Question("certificate.encrypt_ca_key", "boolean", "a passphrase for the CA's keys", False, not_yet=_ENCRYPTED),
-        Question("certificate.ca_passphrase_command", "string", "prints the passphrase of the CA's key", "", not_yet=_ENCRYPTED),
-        Question("certificate.ca_certificate", "path", "existing-ca: its certificate", "", not_yet=_IMPORT),
-        Question("certificate.ca_key", "path", "existing-ca: its key", "", not_yet=_IMPORT),
+        Question("certificate.ca_passphrase_command", "string", "prints the passphrase of the CA's key", ""),
+        Question(
+            "certificate.ca_certificate", "path", "existing-ca: its certificate, where not in ca_directory; its issuers behind it", ""
+        ),
+        Question("certificate.ca_key", "path", "existing-ca: its key, where not beside its certificate", ""),
         Question(
             "certificate.request_file", "path", "request: where the request goes", "", not_yet="Requests to another CA are not built yet"
         ),
@@ -382,6 +387,9 @@ def complete(given: Given, recommended: Answers, data_directory: Path) -> Answer
             ca_days=value_of("certificate.ca_days", certificate.ca_days),
             intermediate=value_of("certificate.intermediate", certificate.intermediate),
             intermediate_days=value_of("certificate.intermediate_days", certificate.intermediate_days),
+            ca_passphrase_command=value_of("certificate.ca_passphrase_command", certificate.ca_passphrase_command),
+            ca_certificate=path_of("certificate.ca_certificate", certificate.ca_certificate, given.base),
+            ca_key=path_of("certificate.ca_key", certificate.ca_key, given.base),
         ),
         files=FileAnswers(
             certificate=path_of("files.certificate", files.certificate, data_directory),
@@ -571,6 +579,7 @@ def _check_together(answers: Answers, given: Given, data_directory: Path) -> Non
         if certificate.days > upper:
             message = f"The server certificate ({certificate.days} days) cannot outlive its issuer ({upper} days)."
             raise refuse(message, "certificate.days", upper_key)
+    _check_existing(answers, given, data_directory, refuse)
     if clients.certificates != "none" and certificate.source == "self-signed" and clients.ca is None:
         raise refuse(
             "A self-signed certificate signs no client certificates, so nobody could show one.",
@@ -586,6 +595,25 @@ def _check_together(answers: Answers, given: Given, data_directory: Path) -> Non
         )
     if files.key_owner == "server" and given.values.get("files.key_group"):
         raise refuse("files.key_group counts only with files.key_owner = “root”; a key of the server's is for it alone.", "files.key_group")
+
+
+def _check_existing(answers: Answers, given: Given, data_directory: Path, refuse: Callable[..., UnusableInput]) -> None:
+    """Refuse what does not go with a CA that stands, or with one that does not."""
+    certificate = answers.certificate
+    if certificate.source != "existing-ca":
+        for key in ("certificate.ca_certificate", "certificate.ca_key"):
+            if given.values.get(key):
+                raise refuse(f"{key} counts only with certificate.source = “existing-ca”; here it is “{certificate.source}”.", key)
+        return
+    place = certificate.ca_key or certificate.ca_certificate
+    directory = place.parent if place else certificate.ca_directory
+    inside = _data_directory_around(directory, data_directory)
+    if inside is not None:
+        raise refuse(
+            f"The CA's key must not lie in a data directory ({inside}): it would be in every base backup.",
+            *("certificate.ca_key", "certificate.ca_certificate", "certificate.ca_directory"),
+            hint="Move it elsewhere first.",
+        )
 
 
 def _check_names(answers: Answers, given: Given) -> None:

@@ -30,6 +30,13 @@ def boxes_of(answers: Answers, source: str, intermediate: bool) -> list[Box]:
         return [
             Box("server", name, life(certificate.days), ((files.certificate.name, "server and clients"), (files.key.name, "on the server")))
         ]
+    if source == "existing-ca":
+        signer = certificate.ca_certificate or certificate.ca_directory / "root.crt"
+        key = certificate.ca_key or signer.with_suffix(".key")
+        standing = Box(
+            "your CA", signer.parent.name or "your CA", "already there", ((signer.name, "to clients"), (key.name, "into a safe"))
+        )
+        return [standing, Box("server", name, life(certificate.days), leaf_files)]
     root = Box("root", certificate.ca_name, life(certificate.ca_days), (("root.crt", "to clients"), ("root.key", "into a safe")))
     server = Box("server", name, life(certificate.days), leaf_files)
     if not intermediate:

@@ -35,6 +35,9 @@ class KeyStep(FormStep):
         "ca-name": "certificate.ca_name",
         "ca-days": "certificate.ca_days",
         "middle-days": "certificate.intermediate_days",
+        "ca-certificate": "certificate.ca_certificate",
+        "ca-key": "certificate.ca_key",
+        "ca-command": "certificate.ca_passphrase_command",
     }
 
     def fields(self) -> ComposeResult:
@@ -47,6 +50,19 @@ class KeyStep(FormStep):
         yield TextField("Root valid for days", self.value_of("certificate.ca_days"), id="ca-days", kind="integer", classes=own)
         yield TextField(
             "Intermediate for days", self.value_of("certificate.intermediate_days"), id="middle-days", kind="integer", classes=middle
+        )
+        standing = "" if answers.source == "existing-ca" else "-gone"
+        beside = str(answers.ca_directory / "root.crt")
+        yield TextField(
+            "The CA's certificate", self.value_of("certificate.ca_certificate"), id="ca-certificate", placeholder=beside, classes=standing
+        )
+        yield TextField("The CA's key", self.value_of("certificate.ca_key"), id="ca-key", placeholder="beside it, .key", classes=standing)
+        yield TextField(
+            "Its passphrase from",
+            self.value_of("certificate.ca_passphrase_command"),
+            id="ca-command",
+            placeholder="a command that prints it, when the key is encrypted",
+            classes=standing,
         )
         yield Static(id="notes", markup=False)
 

@@ -14,9 +14,9 @@ _OPTIONS = (
     Option("new-ca", "A CA of your own", "recommended: one root for all your servers"),
     Option("intermediate", ".. with an intermediate", "the root stays in a safe"),
     Option("self-signed", "Self-signed", "for testing: every client needs this file"),
+    Option("existing-ca", "A CA made elsewhere", "its certificate and key, named in the next step"),
     Option("request", "Your company's CA", "we make the request, you bring the answer", "not there yet: a request for your CA"),
     Option("import", "Files you already have", "PEM, DER or PKCS#12", "not there yet: PEM, DER or PKCS#12"),
-    Option("existing-ca", "A CA made elsewhere", "its certificate and key", "not there yet: its certificate and key"),
 )
 
 _WORDS = {
@@ -41,9 +41,18 @@ _WORDS = {
         "the company's root, which they may have",
     ),
     "import": ("the files that you have, checked and put in order", "whatever their issuer asks at renewal", "their issuer's root"),
-    "existing-ca": ("certificates from a CA that was made elsewhere", "its key has to be at hand", "its root, which they may have"),
+    "existing-ca": (
+        "a certificate from a CA that you have already",
+        "its key has to be here while it signs, and only then",
+        "its root, which they may have already",
+    ),
 }
-_SHORT = {"new-ca": "CA of your own", "intermediate": "CA + intermediate", "self-signed": "self-signed"}
+_SHORT = {"new-ca": "CA of your own", "intermediate": "CA + intermediate", "self-signed": "self-signed", "existing-ca": "existing CA"}
+
+
+def _source(option: str) -> str:
+    """Return the answer that an option stands for; those that are not there are drawn as a CA."""
+    return option if option in {"self-signed", "existing-ca"} else "new-ca"
 
 
 class SourceStep(Step):
@@ -69,7 +78,7 @@ class SourceStep(Step):
         answers = self.app.journey.answers or self.app.journey.complete()
         drawing = self.query_one("#drawing", Static)
         drawing.set_class(bool(option.unavailable), "-gone")
-        source = "self-signed" if option.value == "self-signed" else "new-ca"
+        source = _source(option.value)
         content = chain.draw(
             chain.boxes_of(answers, source, option.value == "intermediate"),
             self.body_width(),
@@ -80,11 +89,15 @@ class SourceStep(Step):
     def commit(self) -> str | None:
         option = self.query_one(Options).current
         if option.unavailable:
-            return f"{option.label} is not there yet. Choose a CA of your own, or self-signed."
+            return f"{option.label} is not there yet. Choose a CA of your own, one made elsewhere, or self-signed."
         journey = self.app.journey
         answers = (journey.answers or journey.complete()).certificate
-        source = "self-signed" if option.value == "self-signed" else "new-ca"
+        source = _source(option.value)
         intermediate = option.value == "intermediate"
+        named = [key for key in ("certificate.ca_certificate", "certificate.ca_key") if key in journey.given.values]
+        if named and source != "existing-ca":
+            # What names another CA does not go with this one.
+            journey.take_back(*named)
         if answers.source != source:
             journey.answer("certificate.source", source, "the step Certificate")
         if source == "new-ca" and answers.intermediate != intermediate:

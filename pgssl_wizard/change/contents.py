@@ -57,7 +57,7 @@ def make(plan: Plan, cluster: Cluster, *, now: datetime, ca_passphrase: Passphra
     Raises:
         Refused: the CA that should sign cannot be used.
     """
-    made = _issue(plan, now=now, ca_passphrase=ca_passphrase)
+    made = _issue(plan, now=now, ca_passphrase=ca_passphrase or _by_command(plan))
     files: dict[Path, bytes] = {}
     later: list[PlannedFile] = []
     for change in plan.changes:
@@ -78,7 +78,7 @@ def make(plan: Plan, cluster: Cluster, *, now: datetime, ca_passphrase: Passphra
         leaf_sha256=fingerprint(certificate) if certificate else None,
         pair=certificate.rstrip(b"\n") + b"\n" + key if certificate and key else None,
         trust_anchor=anchor,
-        trust_anchor_sha256=fingerprint(anchor) if anchor else None,
+        trust_anchor_sha256=_root_fingerprint(anchor) if anchor else None,
     )
 
 
@@ -124,6 +124,12 @@ def fingerprint(pem: bytes) -> str | None:
     return leaf_sha256(pem)
 
 
+def _root_fingerprint(pem: bytes) -> str | None:
+    from pgssl_wizard.proof.anchor import root_sha256  # noqa: PLC0415 - as above
+
+    return root_sha256(pem)
+
+
 def _issue(plan: Plan, *, now: datetime, ca_passphrase: Passphrase | None) -> dict[Profile, Issued]:
     """Make every certificate of the plan, issuers first."""
     if not plan.issue:
@@ -146,17 +152,24 @@ def _ca_certificate(plan: Plan, common_name: str) -> tuple[Path, Certificate] | 
 
     from pgssl_wizard.certificates import read  # noqa: PLC0415
 
-    for name in ("intermediate.crt", "root.crt"):
-        path = plan.answers.certificate.ca_directory / name
+    for path in _ca_files(plan):
         if not path.exists():
             continue
         try:
-            certificate = x509.load_pem_x509_certificates(_read(path))[0]
+            certificates = x509.load_pem_x509_certificates(_read(path))
         except ValueError:
             raise Refused("holds no certificate", where=str(path), code="ca-unusable") from None
-        if read.common_name_of(certificate) == common_name:
-            return path, certificate
+        for certificate in certificates:
+            if read.common_name_of(certificate) == common_name:
+                return path, certificate
     return None
+
+
+def _ca_files(plan: Plan) -> list[Path]:
+    """Return the files in which a CA that stands may be, the signer's first."""
+    certificate = plan.answers.certificate
+    named = [certificate.ca_certificate] if certificate.ca_certificate else []
+    return [*named, certificate.ca_directory / "intermediate.crt", certificate.ca_directory / "root.crt"]
 
 
 def _existing_ca(plan: Plan, common_name: str, ca_passphrase: Passphrase | None) -> Issued:
@@ -168,7 +181,7 @@ def _existing_ca(plan: Plan, common_name: str, ca_passphrase: Passphrase | None)
     if found is None:
         raise _no_ca(plan, common_name)
     path, certificate = found
-    key_path = path.with_suffix(".key")
+    key_path = plan.answers.certificate.ca_key or path.with_suffix(".key")
     pem = _read(key_path)
     key = _decrypt(pem, key_path, ca_passphrase) if keys.encrypted(pem) else keys.load(pem)
     if key is None:
@@ -192,6 +205,16 @@ def _decrypt(pem: bytes, path: Path, ca_passphrase: Passphrase | None) -> Privat
     except ValueError:
         raise Refused("does not open with this passphrase", where=str(path), code="ca-encrypted") from None
     return keys.load(keys.to_pem(key))  # type: ignore[arg-type]
+
+
+def _by_command(plan: Plan) -> Passphrase | None:
+    """Return how the answers' command is asked for the passphrase of a CA's key; None when there is no such command."""
+    command = plan.answers.certificate.ca_passphrase_command
+    if not command:
+        return None
+    from pgssl_wizard.change import passphrases  # noqa: PLC0415 - few CA keys are encrypted
+
+    return lambda _: passphrases.from_command(command, "certificate.ca_passphrase_command")
 
 
 def _no_ca(plan: Plan, common_name: str) -> Refused:

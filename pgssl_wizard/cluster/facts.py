@@ -225,6 +225,35 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
+class StandingCa:
+    """A CA that stands and is to sign (`existing-ca`).
+
+    Attributes:
+        certificate, key: its files.
+        chain: the signer and those above it, without the root.
+        root: the self-signed end, which is the signer itself where the chain is empty; None when no file holds it.
+        root_file: what clients can have as root: a file with it alone, or the one that holds all of them.
+        key_fits: whether the key belongs to the signer; None: it is encrypted, or cannot be read.
+        key_exists: whether its file is there.
+        may_sign: whether the signer is a CA.
+    """
+
+    certificate: Path
+    key: Path
+    chain: tuple[CertificateFact, ...] = ()
+    root: CertificateFact | None = None
+    root_file: Path | None = None
+    key_fits: bool | None = None
+    key_exists: bool = False
+    may_sign: bool = False
+
+    @property
+    def signer(self) -> CertificateFact | None:
+        """Who signs; None when there is no certificate."""
+        return self.chain[0] if self.chain else self.root
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
     """What stands at the places that the answers name, outside the cluster itself.
 
@@ -234,8 +263,9 @@ class Surroundings:
         ca: certificates found in the CA directory, by file name (`root.crt`, `intermediate.crt`).
         ca_path_length: how many CAs may stand below each of them, None for any number.
         ca_keys: which of the CA's keys are there and match their certificate, by file name; None: encrypted or unreadable.
+        standing_ca: the CA of `existing-ca`.
         leaf: the certificate at the place where the server's goes, with whether the key beside it matches.
-        leaf_issuer: whose key really signed it: the file name of a CA above, `self`, or None for anybody else.
+        leaf_issuer: whose key really signed it: the file name of a CA above, `standing`, `self`, or None for anybody else.
         leaf_chain: common names of what follows the leaf in its file.
         leaf_due: less than a third of its life is left.
         user: the uid that runs this program.
@@ -250,6 +280,7 @@ class Surroundings:
     ca_path_length: Mapping[str, int | None] = field(default_factory=dict)
     ca_keys: Mapping[str, bool | None] = field(default_factory=dict)
     client_ca: tuple[CertificateFact, ...] = ()
+    standing_ca: StandingCa | None = None
     leaf: CertificateFact | None = None
     leaf_issuer: str | None = None
     leaf_chain: tuple[str, ...] = ()

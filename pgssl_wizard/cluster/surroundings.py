@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pgssl_wizard.answers import Answers
 from pgssl_wizard.cluster.certificates import fact_about, key_matches, read
-from pgssl_wizard.cluster.facts import CertificateFact, Cluster, FileFact, Surroundings
+from pgssl_wizard.cluster.facts import CertificateFact, Cluster, FileFact, StandingCa, Surroundings
 from pgssl_wizard.cluster.reading import directory_fact, fact_of, owner_in_words
 from pgssl_wizard.server import command_line
 from pgssl_wizard.server.identity import Identity
@@ -39,9 +39,17 @@ def look(cluster: Cluster, answers: Answers, now: datetime | None = None) -> Sur
             for suffix in (".crt", ".key"):
                 path = directory / f"{name}{suffix}"
                 files[path] = fact_of(path, secret=suffix == ".key")
+    standing = None
+    standing_files = _standing_files(answers) if answers.certificate.source == "existing-ca" else None
+    for path in standing_files or ():
+        files.setdefault(path, fact_of(path, secret=standing_files is not None and path == standing_files[1]))
     if answers.clients.ca is not None:
         files[answers.clients.ca] = fact_of(answers.clients.ca)
     ca, lengths, keys, loaded = _authority(directory, files)
+    if standing_files is not None:
+        standing, signer = _standing(*standing_files, files)
+        loaded |= {"standing": signer} if signer is not None else {}
+        ca |= {"standing": standing.signer} if standing.signer is not None else {}
     leaf, issuer, chain, due = _leaf(answers, files, loaded, now or datetime.now(UTC))
     group = _group(answers.files.key_group) if answers.files.key_owner == "root" else None
     return Surroundings(
@@ -51,6 +59,7 @@ def look(cluster: Cluster, answers: Answers, now: datetime | None = None) -> Sur
         ca_path_length=lengths,
         ca_keys=keys,
         client_ca=_client_ca(answers, files),
+        standing_ca=standing,
         leaf=leaf,
         leaf_issuer=issuer,
         leaf_chain=chain,
@@ -94,6 +103,46 @@ def _authority(
         if key_fact and key_fact.exists:
             keys[f"{name}.key"] = key_matches(key_fact.path, certificate_fact.data)
     return ca, lengths, keys, loaded
+
+
+def _standing_files(answers: Answers) -> tuple[Path, Path, Path]:
+    """Return where the certificate, the key and the root of a CA that stands are."""
+    certificate = answers.certificate
+    directory = certificate.ca_directory
+    root = directory / "root.crt"
+    found = certificate.ca_certificate
+    if found is None:
+        middle = directory / "intermediate.crt"
+        found = middle if middle.exists() else root
+    return found, certificate.ca_key or found.with_suffix(".key"), root
+
+
+def _standing(certificate: Path, key: Path, root: Path, files: Mapping[Path, FileFact]) -> tuple[StandingCa, x509.Certificate | None]:
+    """Return the CA in these files, and the certificate that signs."""
+    data = files[certificate].data
+    found = read(data) if data else []
+    key_exists = files[key].exists
+    if not found or data is None:
+        return StandingCa(certificate, key, key_exists=key_exists), None
+    from pgssl_wizard.certificates.authority import upwards  # noqa: PLC0415 - only when there is a certificate
+    from pgssl_wizard.certificates.read import is_ca  # noqa: PLC0415
+
+    beside = read(files[root].data or b"") if root != certificate else []
+    above, top = upwards(found[0], [*found, *beside])
+    told = [fact_about(each, "intermediate", certificate) for each in above]
+    root_fact = fact_about(top, "root", root if top in beside else certificate) if top is not None else None
+    root_file = None if top is None else root if beside == [top] else certificate if top in found else root
+    standing = StandingCa(
+        certificate,
+        key,
+        tuple(fact for fact in told if fact is not None),
+        root_fact,
+        root_file,
+        key_matches(key, data) if key_exists else None,
+        key_exists,
+        is_ca(found[0]),
+    )
+    return standing, found[0]
 
 
 def _leaf(

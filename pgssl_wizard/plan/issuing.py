@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pgssl_wizard.answers import Answers
 from pgssl_wizard.certificates.names import common_name, parse_names
-from pgssl_wizard.certificates.profiles import Profile
-from pgssl_wizard.cluster.facts import FileFact, Surroundings
+from pgssl_wizard.certificates.profiles import KeyType, Profile, made_for
+from pgssl_wizard.cluster.facts import CertificateFact, FileFact, Surroundings
 from pgssl_wizard.errors import Refused
 from pgssl_wizard.findings import Finding
+
+#: What the commands by hand call the signer's certificate once it is taken out of a file that holds more.
+SIGNER_ALONE = "signer.crt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ def decide(answers: Answers, surroundings: Surroundings, server_uid: int) -> Iss
         leaf = Profile("self-signed", cn, certificate.key, certificate.days, cn, texts)
         made = () if _will_do(leaf, surroundings, files.key, owner, "self", ()) else (leaf,)
         return Issuing(made, leaf, (leaf,), {leaf: leaf_names}, files.certificate)
+    if certificate.source == "existing-ca":
+        return _by_standing_ca(answers, surroundings, owner, Profile("server", cn, certificate.key, certificate.days, "", texts))
     directory = certificate.ca_directory
     root, root_stands = _ca("root", answers, surroundings)
     made_list = [] if root_stands else [root]
@@ -96,6 +101,71 @@ def decide(answers: Answers, surroundings: Surroundings, server_uid: int) -> Iss
             _need_key(signer_file.removesuffix(".crt"), answers, surroundings)
         made_list.append(leaf)
     return Issuing(tuple(made_list), leaf, chain, known, directory / "root.crt", tuple(findings))
+
+
+def _by_standing_ca(answers: Answers, surroundings: Surroundings, owner: int, leaf: Profile) -> Issuing:
+    """Return what a CA that stands has to sign."""
+    ca = surroundings.standing_ca
+    files = answers.files
+    signer = ca.signer if ca else None
+    if ca is None or signer is None:
+        raise Refused(
+            "There is no CA certificate to be read here.",
+            where=str(ca.certificate if ca else answers.certificate.ca_directory),
+            hint="Name it with certificate.ca_certificate, PEM, the certificates above it behind it.",
+            code="ca-missing",
+        )
+    if not ca.may_sign:
+        raise Refused(
+            f"{signer.common_name or signer.subject} is no CA: it may not sign certificates.", where=str(ca.certificate), code="ca-unusable"
+        )
+    if ca.root is None or ca.root_file is None:
+        raise Refused(
+            f"The root above {signer.common_name} is not there, and clients need it to verify the server.",
+            where=str(ca.certificate),
+            hint=f"Append it to that file, or put it into {answers.certificate.ca_directory / 'root.crt'}.",
+            code="ca-root-missing",
+        )
+    leaf = replace(leaf, issuer=signer.common_name)
+    above = [*(each.common_name for each in ca.chain[1:]), ca.root.common_name]
+    standing = [
+        Profile("intermediate", each.common_name, _key_type(each, leaf.key), 1, issuer, path_length=0)
+        for each, issuer in zip(ca.chain, above[: len(ca.chain)], strict=True)
+    ]
+    root = Profile("root", ca.root.common_name, _key_type(ca.root, leaf.key), 1, ca.root.common_name)
+    known = dict.fromkeys([*standing, root], (ca.certificate.name, ca.key.name))
+    if standing:
+        known[root] = (ca.root_file.name, "")
+    if len(standing) == 1 and ca.root_file == ca.certificate:
+        known[standing[0]] = (SIGNER_ALONE, ca.key.name)
+    known[leaf] = (files.certificate.name, files.key.name)
+    chain = (leaf, *standing)
+    if _will_do(leaf, surroundings, files.key, owner, "standing", tuple(each.common_name for each in ca.chain)):
+        return Issuing((), leaf, chain, known, ca.root_file)
+    if not ca.key_exists:
+        raise Refused(
+            f"The key of {signer.common_name} is not there, and a certificate has to be signed with it.",
+            where=str(ca.key),
+            hint="Bring it back for as long as it takes to sign, or name it with certificate.ca_key.",
+            code="ca-key-missing",
+        )
+    _need_opening(ca.key_fits, ca.key, ca.certificate.name, answers)
+    return Issuing((leaf,), leaf, chain, known, ca.root_file)
+
+
+def _key_type(fact: CertificateFact, otherwise: KeyType) -> KeyType:
+    return fact.key_type if fact.key_type in _KEY_TYPES else otherwise  # type: ignore[return-value]
+
+
+def _need_opening(fits: bool | None, key: Path, certificate: str, answers: Answers) -> None:
+    """Raise unless a CA's key can sign, or a command gives the passphrase that opens it."""
+    if fits is True or (fits is None and answers.certificate.ca_passphrase_command):
+        return
+    if fits is None:
+        why, hint = "it is encrypted or cannot be read", "certificate.ca_passphrase_command names a command that prints its passphrase."
+    else:
+        why, hint = f"it does not belong to {certificate}", None
+    raise Refused(f"The CA's key cannot be used: {why}.", where=str(key), hint=hint, code="ca-key-unusable")
 
 
 def _ca(kind: str, answers: Answers, surroundings: Surroundings, issuer: str = "") -> tuple[Profile, bool]:
@@ -144,8 +214,7 @@ def _need_key(kind: str, answers: Answers, surroundings: Surroundings) -> None:
             hint="Bring the key back for as long as it takes to sign, or name another ca_directory for a new CA.",
             code="ca-key-missing",
         )
-    why = "it is encrypted or cannot be read" if state is None else f"it does not belong to {kind}.crt"
-    raise Refused(f"The CA's key cannot be used: {why}.", where=str(fact.path), code="ca-key-unusable")
+    _need_opening(state, fact.path, f"{kind}.crt", answers)
 
 
 def _will_do(wanted: Profile, surroundings: Surroundings, leaf_key: Path, owner: int, signer: str, following: tuple[str, ...]) -> bool:
@@ -159,7 +228,7 @@ def _will_do(wanted: Profile, surroundings: Surroundings, leaf_key: Path, owner:
         return False
     issuer = surroundings.ca.get(signer)
     capped = issuer is not None and leaf.not_after == issuer.not_after
-    return capped or (leaf.not_after - leaf.not_before).days == wanted.days
+    return capped or made_for(wanted.days, leaf.not_after - leaf.not_before)
 
 
 def _key_is_fit(key: FileFact, owner: int) -> bool:

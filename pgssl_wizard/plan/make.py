@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -202,7 +203,7 @@ def _client_ca(cluster: Cluster, surroundings: Surroundings, answers: Answers, i
     if answers.clients.certificates == "none":
         return None
     target = answers.files.ca
-    root = answers.certificate.ca_directory / "root.crt"
+    root = issued.anchor
     source = answers.clients.ca or root
     source_fact = surroundings.files.get(source)
     data = source_fact.data if source_fact else None
@@ -313,6 +314,9 @@ def _openssl(issued: issuing.Issuing, answers: Answers, client_ca: PlannedFile |
     if len(issued.chain) > 1:
         chains[answers.files.certificate.name] = [issued.known[_known(issued, profile)][0] for profile in issued.chain]
     commands = openssl.commands(issued.made, issued.known, chains)
+    if any(names[0] == issuing.SIGNER_ALONE for names in issued.known.values()):
+        # The first certificate of the file is the signer's.
+        commands = (f"openssl x509 -in {shlex.quote(issued.anchor.name)} -out {issuing.SIGNER_ALONE}", *commands)
     if client_ca is not None and client_ca.copy_of is not None and client_ca.path.name != client_ca.copy_of.name:
         commands += (f"cp {client_ca.copy_of.name} {client_ca.path.name}",)
     return commands

@@ -134,6 +134,15 @@ def _certificates(pem: bytes | None) -> list[Certificate]:
         return []
 
 
+def root_sha256(pem: bytes | None) -> str | None:
+    """Return the fingerprint of the root in a PEM file: of the first certificate that is its own issuer, else of the first at all."""
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
+
+    found = _certificates(pem)
+    root = next((each for each in found if each.issuer == each.subject), found[0] if found else None)
+    return root.fingerprint(SHA256()).hex() if root else None
+
+
 def leaf_sha256(pem: bytes | None) -> str | None:
     """Return the fingerprint of the first certificate in a PEM file, lower-case hex of its DER; None when there is none."""
     from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415

@@ -68,14 +68,15 @@ class Choice(Static, can_focus=True):
         self.draw()
 
     def on_focus(self) -> None:
-        self.draw()
+        self.draw(on=True)
 
     def on_blur(self) -> None:
-        self.draw()
+        # The widget itself learns of it only after this.
+        self.draw(on=False)
 
-    def draw(self) -> None:
-        """Draw the row."""
-        on = self.has_focus
+    def draw(self, *, on: bool | None = None) -> None:
+        """Draw the row; `on`: whether it has the focus, where that is about to change."""
+        on = self.has_focus if on is None else on
         words = self.values[self.index][1]
         label = (fit(f"{'>' if on else ' '} {self.label}", 26), "bold $pg-bright" if on else "$pg-muted")
         value = (f"◀ {words} ▶" if on else f"  {words}", "bold $pg-mark-fg on $pg-mark" if on else "$pg-fg")

@@ -145,7 +145,6 @@ async def test_a_question_mark_explains_except_in_a_text_field() -> None:
     ("key", "moves", "words"),
     [
         ("start", 1, "not there yet"),
-        ("certificate", 3, "not there yet"),
         ("certificate", 4, "not there yet"),
         ("certificate", 5, "not there yet"),
     ],
@@ -158,6 +157,23 @@ async def test_what_is_not_there_yet_says_so_and_is_not_chosen(key: str, moves: 
         assert current(pilot) is step
         assert words in step.problem
         assert words in shown(pilot)
+
+
+async def test_a_ca_made_elsewhere_is_named_where_the_key_is_chosen() -> None:
+    async with SampleApp().run_test() as pilot:
+        await go_to(pilot, "certificate")
+        await pilot.press("down", "down", "down", "enter")
+        await settle(pilot)
+        assert current(pilot).KEY == "key"
+        await pilot.press("down", "down", *"/pki/ca.pem", "down", *"/pki/ca.key", "down", *"cat /run/ca")
+        await pilot.press("enter")
+        await settle(pilot)
+        answers = app(pilot).journey.complete().certificate
+        assert (answers.source, str(answers.ca_certificate), str(answers.ca_key)) == ("existing-ca", "/pki/ca.pem", "/pki/ca.key")
+        assert answers.ca_passphrase_command == "cat /run/ca"
+        await pilot.press("escape", "escape", "up", "up", "up", "enter")
+        await settle(pilot)
+        assert app(pilot).journey.complete().certificate.source == "new-ca"
 
 
 @pytest.mark.parametrize(
