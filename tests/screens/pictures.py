@@ -28,6 +28,9 @@ def main(target: Path, wanted: list[str]) -> None:
     """Write `<screen>-<size>-<theme>.png` for every screen, or for those named."""
     import resvg_py
 
+    if not any(Path(FONTS).rglob("FiraCode*")):
+        # Without it the pictures come out without any text.
+        raise SystemExit("The font Fira Code is missing (Debian: apt install fonts-firacode fonts-dejavu-core).")
     target.mkdir(parents=True, exist_ok=True)
     for key in SCREENS:
         for size, theme in LOOKS:
