@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.files.settings_oracle import Starts, with_free_file
 from tests.servers import RealCluster
 
 
@@ -39,3 +40,16 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     yield found
     for cluster in found.values():
         cluster.close()
+
+
+@pytest.fixture
+def starts(major: int, open_tmp_path: Path) -> Starts:
+    """Starts of one major."""
+    return Starts.below(open_tmp_path, major)
+
+
+@pytest.fixture
+def free_file(major: int, tmp_path: Path) -> Iterator[RealCluster]:
+    """A running server whose own settings are all on its command line, so that its postgresql.conf is free for anything."""
+    with with_free_file(tmp_path, major) as cluster:
+        yield cluster

@@ -5,18 +5,14 @@ from __future__ import annotations
 import os
 import random
 import re
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
 
 from pgssl_wizard.files.conf_edit import quote
 from pgssl_wizard.files.known_settings import KnownSetting, fold, known, known_names
 from pgssl_wizard.files.setting_checks import PLACES
 from pgssl_wizard.files.setting_values import check
 from pgssl_wizard.files.settings import judge
-from tests.files.settings_oracle import Said, Starts, in_force, lister, reader, reload, said_by, settings_given, with_free_file
+from tests.files.settings_oracle import Said, Starts, in_force, lister, reader, reload, said_by, settings_given
 from tests.servers import RealCluster
 
 #: How many values are made up for each setting; far more when a change is to be tried hard.
@@ -111,19 +107,6 @@ _WORDS = [
     *("..", ".", "heap, btree", "Heap2", "bogus", "minimal", "archive", "hot_standby", "warning", "debug", "info", "md5", "scram-sha-256"),
     *("pglz", "sync", "TLSv1.2", "tlsv1.3", "TLSv1", "C", "POSIX", "heap", "Australia", "a1", "it's", "back\\slash", "K", "\u017fon"),
 ]
-
-
-@pytest.fixture
-def starts(major: int, open_tmp_path: Path) -> Starts:
-    """Starts of one major."""
-    return Starts.below(open_tmp_path, major)
-
-
-@pytest.fixture
-def free_file(major: int, tmp_path: Path) -> Iterator[RealCluster]:
-    """A running server whose postgresql.conf is free for anything."""
-    with with_free_file(tmp_path, major) as cluster:
-        yield cluster
 
 
 def test_every_setting_takes_and_refuses_the_same_values_in_the_same_words(starts: Starts) -> None:

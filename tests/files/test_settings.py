@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pgssl_wizard.files.setting_checks import PLACES
 from pgssl_wizard.files.settings import SettingsVerdict, judge
 from tests.files.reading import lister, reader
-from tests.files.settings_oracle import Starts, as_rows, in_force, reload, said_by, settings_given, view, with_free_file
+from tests.files.settings_oracle import Starts, as_rows, in_force, reload, said_by, settings_given, view
 from tests.servers import RealCluster
 
 #: How many files each comparison makes up; far more of them when a change is to be tried hard.
@@ -124,22 +124,6 @@ GOOD_LINES = st.sampled_from(
     ]
 ).map(lambda line: line.encode())
 GOOD = st.lists(GOOD_LINES, max_size=12).map(lambda lines: b"\n".join([*lines, b""]))
-
-
-# --- servers to compare with ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def starts(major: int, open_tmp_path: Path) -> Starts:
-    """Starts of one major."""
-    return Starts.below(open_tmp_path, major)
-
-
-@pytest.fixture
-def free_file(major: int, tmp_path: Path) -> Iterator[RealCluster]:
-    """A running server whose own settings are all on its command line, so that its postgresql.conf is free for anything."""
-    with with_free_file(tmp_path, major) as cluster:
-        yield cluster
 
 
 # --- comparisons ------------------------------------------------------------------------------------------------------
