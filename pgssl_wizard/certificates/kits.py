@@ -136,15 +136,18 @@ class Maker:
         """Return the whole kit of a role."""
         made = self.certificate(role)
         ends = made.certificate.not_valid_after_utc
-        text = readme(role, self._order.connection, ends, with_passphrase=bool(self._order.passphrase))
         files = {
             **self.pair(made),
             KEY_DER: made.key.private_bytes(serialization.Encoding.DER, PrivateFormat.PKCS8, serialization.NoEncryption()),
             PKCS12: self.packed(made),
             ROOT: self._order.root,
-            README: text.encode(),
+            README: self.readme(role, ends),
         }
         return Kit(role, directory_name(role), files, ends, made.sha256)
+
+    def readme(self, role: str, ends: datetime) -> bytes:
+        """Return the text that goes with a certificate of this end."""
+        return readme(role, self._order.connection, ends, with_passphrase=bool(self._order.passphrase)).encode()
 
     def standing(self, role: str, files: Mapping[str, bytes | None]) -> Kit | str:
         """Return the kit in these files when it is what would be made and has more than a third of its life left; else why not.

@@ -12,6 +12,8 @@ from typing import Literal
 
 #: A client whose clock is a little behind must not find a certificate from the future.
 BACKDATED = timedelta(hours=1)
+#: Certificates know whole seconds only; both ends may lose a part of one.
+ROUNDED = timedelta(seconds=2)
 
 KeyType = Literal["ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"]
 CertificateKind = Literal["root", "intermediate", "server", "self-signed", "client"]
@@ -42,4 +44,4 @@ class Profile:
 
 def made_for(days: int, life: timedelta) -> bool:
     """Return whether a certificate of this life was made for so many days; a CA younger than an hour cuts off some of that hour."""
-    return timedelta() <= timedelta(days=days) - life <= BACKDATED
+    return timedelta() <= timedelta(days=days) - life <= BACKDATED + ROUNDED

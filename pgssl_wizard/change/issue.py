@@ -15,7 +15,7 @@ from pgssl_wizard.certificates.authority import Authority, Passphrase, open_auth
 from pgssl_wizard.certificates.describe import life
 from pgssl_wizard.certificates.kit_text import Connection
 from pgssl_wizard.certificates.kit_text import check as check_connection
-from pgssl_wizard.certificates.kits import Kit, Maker, Order
+from pgssl_wizard.certificates.kits import README, Kit, Maker, Order
 from pgssl_wizard.certificates.profiles import BACKDATED, KeyType
 from pgssl_wizard.certificates.read import read_certificates
 from pgssl_wizard.certificates.verify import client_objections
@@ -93,6 +93,7 @@ def prepare(wanted: Wanted, *, now: datetime, ca_passphrase: Passphrase, passphr
     maker = Maker(order)
     make: list[str] = []
     kept: list[Kit] = []
+    other: list[str] = []
     refused: list[Finding] = []
     for role in wanted.roles:
         name = roles.directory_name(role)
@@ -103,10 +104,14 @@ def prepare(wanted: Wanted, *, now: datetime, ca_passphrase: Passphrase, passphr
         found = maker.standing(role, files) if files else "it is no directory"
         if isinstance(found, Kit):
             kept.append(found)
+            if files.get(README) != maker.readme(role, found.not_after):
+                other.append(role)
         else:
             refused.append(_in_the_way(role, wanted.output / name, found))
     if kept:
         findings += [_kept([kit.role for kit in kept], wanted.output)]
+    if other:
+        findings += [_other_settings(other, wanted.output)]
     return Prepared(order, authority.name, tuple(make), tuple(kept), tuple(refused), tuple(findings))
 
 
@@ -226,6 +231,17 @@ def _in_the_way(role: str, place: Path, why: str) -> Finding:
         f"Something has the name of the kit for {role} already, and {why}.",
         "Move it away, or name another directory; a kit is never overwritten.",
         str(place),
+        "clients",
+    )
+
+
+def _other_settings(names: Sequence[str], output: Path) -> Finding:
+    return Finding(
+        "warning",
+        "kit-with-other-settings",
+        f"The settings in README.txt are others than would be written now: {roles.in_words(names)}.",
+        "Move these kits away and issue again, or tell their roles what has changed: host, port, database.",
+        str(output),
         "clients",
     )
 

@@ -95,11 +95,15 @@ def lint(call: Call, files: tuple[Path, ...], version: str | None, kind: str | N
     usable: dict[Path, tuple[Path, Kind]] = {}
     unusable: list[WizardError] = []
     for file in files:
-        path = Path(os.path.abspath(file))  # noqa: PTH100 - links in a path stay as they are
+        path = Path(os.path.abspath("/dev/stdin" if str(file) == "-" else file))  # noqa: PTH100 - links in a path stay as they are
         try:
+            if not os.path.lexists(path) or path.is_dir():
+                _try(reader, path)
             _try_if_unknown(reader, path, kind)
             what = _kind(reader, path, kind)
             _try(reader, path)
+            if what not in TLS_KINDS:
+                _no_key(reader, path, what)
         except UnusableInput as error:
             unusable.append(error)
         else:
@@ -200,6 +204,17 @@ def _key_file(path: Path) -> KeyFile | None:
     if not stat.S_ISREG(status.st_mode):
         return None
     return KeyFile(stat.S_IMODE(status.st_mode), status.st_uid, owner_in_words(status.st_uid, status.st_gid))
+
+
+def _no_key(reader: _Reader, path: Path, kind: Kind) -> None:
+    """Raise for a private key under another name, before any line of it is repeated."""
+    if re.search(rb"^-----BEGIN [A-Z ]*PRIVATE KEY-----", reader.read(path) or b"", re.MULTILINE):
+        raise UnusableInput(
+            f"This file holds a private key, and is no {kind}.",
+            where=str(path),
+            hint="Say --kind key; nothing of it was shown.",
+            code="holds-private-key",
+        )
 
 
 def _try(reader: _Reader, path: Path) -> None:

@@ -236,6 +236,8 @@ class StandingCa:
         key_fits: whether the key belongs to the signer; None: it is encrypted, or cannot be read.
         key_exists: whether its file is there.
         may_sign: whether the signer is a CA.
+        until: when the first of them ends.
+        too_short: whether that is before a certificate of the wanted days would end.
     """
 
     certificate: Path
@@ -246,6 +248,8 @@ class StandingCa:
     key_fits: bool | None = None
     key_exists: bool = False
     may_sign: bool = False
+    until: datetime | None = None
+    too_short: bool = False
 
     @property
     def signer(self) -> CertificateFact | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grp
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,9 +45,10 @@ def look(cluster: Cluster, answers: Answers, now: datetime | None = None) -> Sur
         files.setdefault(path, fact_of(path, secret=standing_files is not None and path == standing_files[1]))
     if answers.clients.ca is not None:
         files[answers.clients.ca] = fact_of(answers.clients.ca)
-    ca, lengths, keys, loaded = _authority(directory, files)
+    # What stands is one CA by its own name, also where its files have the names of a CA of ours.
+    ca, lengths, keys, loaded = _authority(directory, files if standing_files is None else {})
     if standing_files is not None:
-        standing, signer = _standing(*standing_files, files)
+        standing, signer = _standing(*standing_files, files, now or datetime.now(UTC), answers.certificate.days)
         loaded |= {"standing": signer} if signer is not None else {}
         ca |= {"standing": standing.signer} if standing.signer is not None else {}
     leaf, issuer, chain, due = _leaf(answers, files, loaded, now or datetime.now(UTC))
@@ -117,8 +118,10 @@ def _standing_files(answers: Answers) -> tuple[Path, Path, Path]:
     return found, certificate.ca_key or found.with_suffix(".key"), root
 
 
-def _standing(certificate: Path, key: Path, root: Path, files: Mapping[Path, FileFact]) -> tuple[StandingCa, x509.Certificate | None]:
-    """Return the CA in these files, and the certificate that signs."""
+def _standing(
+    certificate: Path, key: Path, root: Path, files: Mapping[Path, FileFact], now: datetime, days: int
+) -> tuple[StandingCa, x509.Certificate | None]:
+    """Return the CA in these files, and the certificate that signs; `days` is how long a certificate shall live from now."""
     data = files[certificate].data
     found = read(data) if data else []
     key_exists = files[key].exists
@@ -132,6 +135,7 @@ def _standing(certificate: Path, key: Path, root: Path, files: Mapping[Path, Fil
     told = [fact_about(each, "intermediate", certificate) for each in above]
     root_fact = fact_about(top, "root", root if top in beside else certificate) if top is not None else None
     root_file = None if top is None else root if beside == [top] else certificate if top in found else root
+    ends = [each.not_valid_after_utc for each in (*above, top) if each is not None]
     standing = StandingCa(
         certificate,
         key,
@@ -141,6 +145,8 @@ def _standing(certificate: Path, key: Path, root: Path, files: Mapping[Path, Fil
         key_matches(key, data) if key_exists else None,
         key_exists,
         is_ca(found[0]),
+        min(ends) if ends else None,
+        bool(ends) and min(ends) < now + timedelta(days=days),
     )
     return standing, found[0]
 

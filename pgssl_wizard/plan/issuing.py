@@ -150,7 +150,19 @@ def _by_standing_ca(answers: Answers, surroundings: Surroundings, owner: int, le
             code="ca-key-missing",
         )
     _need_opening(ca.key_fits, ca.key, ca.certificate.name, answers)
-    return Issuing((leaf,), leaf, chain, known, ca.root_file)
+    findings: tuple[Finding, ...] = ()
+    if ca.too_short and ca.until is not None:
+        findings = (
+            Finding(
+                "warning",
+                "ends-with-its-ca",
+                f"The certificate ends with {signer.common_name} or a CA above it on {ca.until:%Y-%m-%d}, before {leaf.days} days are over.",
+                "Renew that CA first, or take fewer days.",
+                str(ca.certificate),
+                "certificate",
+            ),
+        )
+    return Issuing((leaf,), leaf, chain, known, ca.root_file, findings)
 
 
 def _key_type(fact: CertificateFact, otherwise: KeyType) -> KeyType:

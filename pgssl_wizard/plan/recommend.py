@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from pgssl_wizard.answers import Answers, CertificateAnswers, ClientAnswers, FileAnswers, ProtocolAnswers, ServerAnswers
-from pgssl_wizard.certificates.profiles import KeyType
+from pgssl_wizard.certificates.profiles import BACKDATED, ROUNDED, KeyType
 from pgssl_wizard.cluster.facts import CertificateFact, Cluster
 from pgssl_wizard.protocol.profiles import settings_for
 
@@ -49,7 +49,8 @@ def signed_certificate(cluster: Cluster) -> CertificateFact | None:
 
 def _like(present: CertificateFact, cluster: Cluster, otherwise: CertificateAnswers) -> CertificateAnswers:
     """Return the answers that make such a certificate again, where they can be told from it."""
-    days = (present.not_after - present.not_before).days
+    # A CA younger than an hour has cut off some of the hour that a certificate begins back.
+    days = (present.not_after - present.not_before + BACKDATED + ROUNDED).days
     between = [each for each in cluster.certificates if each.role == "intermediate"]
     return replace(
         otherwise,

@@ -160,6 +160,7 @@ def fields(certificate: x509.Certificate) -> dict[str, object]:
         (timedelta(days=365), True),
         (timedelta(days=365) - timedelta(minutes=43), True),
         (timedelta(days=365) - timedelta(hours=1), True),
+        (timedelta(days=365) - timedelta(hours=1, seconds=1), True),
         (timedelta(days=365) - timedelta(hours=2), False),
         (timedelta(days=366), False),
     ],

@@ -74,6 +74,25 @@ def test_a_root_of_its_own_signs_and_is_what_clients_get(newest_cluster: RealClu
     assert (newest_cluster.data_directory / "root.crt").read_bytes() == (company / "root.crt").read_bytes()
 
 
+def test_a_ca_in_the_ca_directory_signs_once_however_young_it_is(newest_cluster: RealCluster, tmp_path: Path) -> None:
+    made = "openssl req -x509 -newkey rsa:2048 -nodes -keyout root.key -out root.crt -days 900 -subj '/CN=Young' -addext keyUsage=critical,keyCertSign"
+    place = tmp_path / "young"
+    place.mkdir()
+    run([made], place)
+    first = set_up(newest_cluster, place, certificate__source="existing-ca")
+    assert first.proved, first.findings
+    assert set_up(newest_cluster, place, certificate__source="existing-ca").id is None
+
+
+def test_a_ca_that_ends_sooner_than_the_certificate_would_is_told(stopped_cluster: RealCluster, company: Path) -> None:
+    wanted = answers(company, "bundle.pem", "plain.key")
+    cluster = facts_of(stopped_cluster)
+    told = plan_for(cluster, company.parent / "ca", wanted | {"certificate.days": 365})
+    assert "ends-with-its-ca" in {finding.code for finding in told.findings}
+    short = plan_for(cluster, company.parent / "ca", wanted | {"certificate.days": 90})
+    assert "ends-with-its-ca" not in {finding.code for finding in short.findings}
+
+
 @pytest.mark.parametrize(
     ("certificate", "key", "command", "code"),
     [

@@ -249,6 +249,8 @@ def test_a_kit_that_stands_is_kept_or_in_the_way_and_never_overwritten(shell: Sh
     assert again["kept"] == [first]
     assert [each["role"] for each in again["issued"]] == ["bob"]
     assert [finding["code"] for finding in again["findings"]] == ["kit-kept"]
+    moved = shell.json("issue", "app", "--ca", "ca", "-o", "kits", "--host", "elsewhere.example.com")
+    assert [finding["code"] for finding in moved["findings"]] == ["kit-kept", "kit-with-other-settings"]
     refused = shell.json("issue", "app", "eve", "--ca", "ca", "-o", "kits", "--key", "ecdsa-p384", code=3)
     assert [finding["code"] for finding in refused["findings"]] == ["kit-in-the-way"]
     assert refused["issued"] == refused["kept"] == []

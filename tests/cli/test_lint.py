@@ -80,7 +80,8 @@ def test_the_exit_code_is_1_above_info_only(shell: Shell, name: str, text: str, 
     ("arguments", "code", "where"),
     [
         (["missing_hba.conf"], "unreadable-file", "missing_hba.conf"),
-        (["."], "unknown-kind", ""),
+        (["."], "unreadable-file", ""),
+        (["missing.conf"], "unreadable-file", "missing.conf"),
         (["here.d/pg_hba.conf"], "unreadable-file", "here.d/pg_hba.conf"),
         (["notes.txt"], "unknown-kind", "notes.txt"),
         (["here.d/server.crt"], "unreadable-file", "here.d/server.crt"),
@@ -124,6 +125,16 @@ def test_a_file_that_may_not_be_read_ends_with_2(shell: Shell) -> None:
     path.write_text("local all all peer\n")
     path.chmod(0)
     assert shell.json("lint", path, code=2)["findings"][0]["code"] == "unreadable-file"
+
+
+def test_a_private_key_under_another_name_is_told_and_nothing_of_it_is_shown(shell: Shell) -> None:
+    key = "-----BEGIN PRIVATE KEY-----\nMIICeAIBADANBgkqhkiG9w0BAQEFAASCAmIwggJe\n-----END PRIVATE KEY-----\n"
+    (shell.directory / "pg_hba.conf").write_text(key)
+    for arguments in (["--json"], []):
+        done = shell.run("lint", "pg_hba.conf", *arguments)
+        assert done.returncode == 2
+        assert "holds a private key" in done.stderr
+        assert "MIIC" not in done.stdout + done.stderr
 
 
 def test_the_version_decides_and_may_be_a_minor_one(shell: Shell) -> None:
