@@ -92,6 +92,10 @@ class KnownSetting:
         return self.context == "postmaster"
 
 
+#: Settings that a packager's patch adds, of all majors: whether a server knows them depends on where it came from.
+_PACKAGED = {"extension_destdir": KnownSetting("extension_destdir", "string", "", OLDEST, NEWEST, "superuser")}
+
+
 def known(name: str, major: int) -> KnownSetting | None:
     """Return the setting that this major means by a name, in any case, old names included; None when it knows none."""
     return _record(current_name(name, major), major)
@@ -149,7 +153,7 @@ def _record(name: str, major: int) -> KnownSetting | None:
     for row in _table().get(name, ()):
         if _covers(row, major):
             return _from_row(row)
-    return None
+    return _PACKAGED.get(name)
 
 
 def _covers(row: list[str], major: int) -> bool:

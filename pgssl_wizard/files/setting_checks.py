@@ -50,6 +50,7 @@ Check = Callable[[str, Case], str]
 
 #: Settings whose values the machine decides on, and on what; the value is taken here. Not listed where it is empty or the default.
 PLACES: Mapping[str, str] = {
+    "extension_destdir": "the server must come from Debian's packages, whose setting this is",
     "lc_messages": "the locale must be installed on the server",
     "lc_monetary": "the locale must be installed on the server",
     "lc_numeric": "the locale must be installed on the server",

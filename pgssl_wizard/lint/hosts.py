@@ -9,6 +9,7 @@ from pgssl_wizard.files.hosts import SINCE, HostLine
 from pgssl_wizard.lint.known import Known
 from pgssl_wizard.lint.remarks import Remark
 from pgssl_wizard.lint.settings import passphrase_command
+from pgssl_wizard.lint.text import NOT_OPENED
 
 _SHAPE = "A line is HOST CERTIFICATE KEY, then the CA, the passphrase command and whether that runs at a reload."
 _CURES = (
@@ -18,7 +19,7 @@ _CURES = (
     ("extra fields", _SHAPE),
     ("multiple", "Take one of the lines out."),
     ("incorrect syntax for boolean", "Write on or off."),
-    ("could not open", "See to it that the file is there and that the server can read it, or take the line out."),
+    ("could not open", NOT_OPENED),
 )
 
 

@@ -12,6 +12,7 @@ from pgssl_wizard.files.ident import MapLine
 from pgssl_wizard.lint.names import anchored
 from pgssl_wizard.lint.refusals import BYTE_ORDER_MARK, NO_MARK
 from pgssl_wizard.lint.remarks import Remark
+from pgssl_wizard.lint.text import cure_of_opening
 
 #: From this major on every \1 of a role is replaced, before only the first.
 _EVERY_BACKREFERENCE = 19
@@ -100,7 +101,7 @@ def _cure(error: str, text: str, major: int) -> str:
     if error.startswith("invalid regular expression"):
         return "Correct the expression; one that holds a comma or a blank stands in double quotes as a whole."
     if error.startswith("could not open"):
-        return "See to it that the file is there and that the server can read it, or take the line out."
+        return cure_of_opening(error)
     return "Correct the line."
 
 

@@ -10,6 +10,7 @@ from pgssl_wizard.files.auth_lines import INCLUDES
 from pgssl_wizard.files.auth_methods import REMOVED, methods, option_methods, option_names
 from pgssl_wizard.files.hba import TYPES, Rule
 from pgssl_wizard.files.known_settings import known
+from pgssl_wizard.lint.text import cure_of_opening
 
 BYTE_ORDER_MARK = "\ufeff"
 NO_MARK = "Save the file as UTF-8 without a byte order mark: the server takes the mark for a part of the first word."
@@ -66,6 +67,8 @@ def _by_words(rule: Rule, error: str, major: int) -> str | None:
         return f"{_clientcert(found[1])} pg_hba_file_rules shows this line with neither a type nor an error."
     if found := re.match(r'invalid value for clientname: "(.*)"', error, re.DOTALL):
         return "Write CN or DN, in capitals. pg_hba_file_rules shows this line with neither a type nor an error."
+    if error.startswith("could not open"):
+        return cure_of_opening(error)
     for words, what in _CURES:
         if error.startswith(words):
             return what
@@ -98,7 +101,6 @@ _CURES = (
         'Write name=value without blanks around =, and "name=a value" in quotes where it holds blanks.',
     ),
     ("invalid regular expression", "Correct the expression; one that holds a comma or a blank stands in double quotes as a whole."),
-    ("could not open", "See to it that the file is there and that the server can read it, or take the line out."),
     ("authentication file token too long", "Shorten the word, or put a long list into a file and write @file."),
     ("authentication file line too long", "Split the line, or put a long list into a file and write @file."),
     ("MD5 authentication is not supported", "Write scram-sha-256, or turn db_user_namespace off."),

@@ -18,6 +18,7 @@ from pgssl_wizard.files.versions import NEWEST, OLDEST
 from pgssl_wizard.findings import Severity, Topic
 from pgssl_wizard.lint.refusals import BYTE_ORDER_MARK, NO_MARK
 from pgssl_wizard.lint.remarks import Remark
+from pgssl_wizard.lint.text import cure_of_opening
 from pgssl_wizard.protocol.profiles import weak_words
 
 #: The text of a physical line (from 1) of a file; empty when it is not known.
@@ -195,7 +196,7 @@ def _unknown(row: JudgedLine, major: int, line_of: LineOf) -> Remark:
 
 def _cure(row: JudgedLine, message: str, text: str) -> str:
     if message.startswith("could not open"):
-        return "See to it that it is there and that the server can read it, or take the line out."
+        return cure_of_opening(message)
     if not message.startswith("syntax error"):
         return row.hint or "Correct the line; until then the server would not start."
     code = text.strip()

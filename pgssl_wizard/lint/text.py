@@ -9,7 +9,17 @@ from pgssl_wizard.files.tokens import JOINS_LINES, LogicalLine, logical_lines
 from pgssl_wizard.lint.kinds import Kind
 from pgssl_wizard.lint.remarks import Remark
 
+#: What helps where the server cannot open a file that another one names.
+NOT_OPENED = "See to it that the file is there and that the server can read it, or take the line out."
+#: The same where files include each other.
+WITHOUT_END = "The files include each other without an end: take one of the lines out."
+
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def cure_of_opening(error: str) -> str:
+    """Return what helps against an error that begins with `could not open`."""
+    return WITHOUT_END if "nesting depth" in error else NOT_OPENED
 
 
 def is_text(data: bytes) -> bool:

@@ -102,6 +102,8 @@ BROKEN = {
 @pytest.mark.parametrize("what", BROKEN)
 def test_what_keeps_the_server_from_starting_is_told(stopped_cluster: RealCluster, what: str) -> None:
     """And the server agrees: with such a file it does not start."""
+    if what == "byte order mark" and not str(stopped_cluster.programs.openssl).startswith("1.1"):
+        pytest.skip("OpenSSL 3 passes over the mark; what is told holds for servers with 1.1.1")
     made = stopped_cluster.serve_tls()
     spoil(stopped_cluster, made, what)
     assert BROKEN[what] in said(stopped_cluster)

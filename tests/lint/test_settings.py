@@ -22,7 +22,7 @@ ON = "ssl = on\n"
         ("host all all all md5", "settings-syntax-error", "belongs into pg_hba.conf"),
         ("ssl_min_protocol_version = 'SSLv3'", "settings-syntax-error", "Available values"),
         ("ssl = maybe", "settings-syntax-error", "Correct the line"),
-        ("include 'gone.conf'", "settings-syntax-error", "See to it that it is there"),
+        ("include 'gone.conf'", "settings-syntax-error", "See to it that the file is there"),
         ("ssl_cert_fil = 'x'", "setting-unknown", "Did you mean ssl_cert_file?"),
         ("ssl_sni = on", "setting-unknown", "It came with 19"),
         ("stats_temp_directory = 'x'", "setting-unknown", "It went with 15"),
