@@ -97,7 +97,9 @@ def _converted(rules: Sequence[Rule], data: Mapping[Path, bytes], hba_file: Path
             after = done[place] = _apply(editor, rule, step, demand)
         changes.append(RuleChange(rule.file, rule.line, before, after, step.action, _table(rule), step.note))
     if wanted.encryption_required and not _has_last_line(rules):
-        editors.setdefault(hba_file, LinesEditor(data[hba_file], major)).append(LAST_LINE)
+        if hba_file not in editors:
+            editors[hba_file] = LinesEditor(data[hba_file], major)
+        editors[hba_file].append(LAST_LINE)
         table = ("hostnossl", "all,replication", "all", "all", "reject")
         changes.append(RuleChange(hba_file, 0, "", (LAST_LINE,), "add", table, "plaintext is refused in clear words"))
     files = {path: editor.result() for path, editor in editors.items()}

@@ -158,6 +158,7 @@ def _leaf(
     data = files[answers.files.certificate].data
     if not data:
         return None, None, (), False
+    from pgssl_wizard.certificates.authority import signed_by  # noqa: PLC0415
     from pgssl_wizard.certificates.read import common_name_of  # noqa: PLC0415
 
     certificates = read(data)
@@ -167,21 +168,11 @@ def _leaf(
     found = fact_about(leaf, "server", answers.files.certificate, key_matches(answers.files.key, data))
     if found is None:
         return None, None, (), False
-    issuer = next((name for name, certificate in authority.items() if _signed_by(leaf, certificate)), None)
-    if issuer is None and _signed_by(leaf, leaf):
+    issuer = next((name for name, certificate in authority.items() if signed_by(leaf, certificate)), None)
+    if issuer is None and signed_by(leaf, leaf):
         issuer = "self"
     life = found.not_after - found.not_before
     return found, issuer, tuple(common_name_of(each) for each in certificates[1:]), found.not_after - now < life / 3
-
-
-def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
-
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
 
 
 def _client_ca(answers: Answers, files: Mapping[Path, FileFact]) -> tuple[CertificateFact, ...]:
