@@ -55,6 +55,7 @@ def readme(role: str, connection: Connection, ends: datetime, *, with_passphrase
     }
     values["conninfo"] = conninfo({**_where(values), **_FILES})
     values["url"] = _url(values, _FILES)
+    values["nodeurl"] = _url(values, _FILES, _node_path)
     pieces, last = [], 0
     template = _template()
     for found in _PLACE.finditer(template):
@@ -72,11 +73,9 @@ def _where(values: Mapping[str, str]) -> dict[str, str]:
     return {"host": values["host"], "port": values["port"], "dbname": values["database"], "user": values["role"]}
 
 
-def _url(values: Mapping[str, str], settings: Mapping[str, str]) -> str:
+def _url(values: Mapping[str, str], settings: Mapping[str, str], path: Callable[[str], str] | None = None) -> str:
     options = "&".join(f"{name}={value}" for name, value in settings.items())
-    return (
-        f"postgresql://{_url_part(values['role'])}@{_url_host(values['host'])}:{values['port']}/{_url_part(values['database'])}?{options}"
-    )
+    return f"postgresql://{_url_part(values['role'])}@{_url_host(values['host'])}:{values['port']}/{(path or _url_part)(values['database'])}?{options}"
 
 
 def _replace(connection: Connection) -> str:
@@ -106,6 +105,11 @@ def _url_host(text: str) -> str:
     return f"[{text}]" if ":" in text else _url_part(text)
 
 
+def _node_path(text: str) -> str:
+    # node-postgres undoes no more of a path than decodeURI does.
+    return quote(text, safe=";/:@&=+$,")
+
+
 def _json(text: str) -> str:
     # Also a string of Python, JavaScript, Go and Rust: a role has no characters that they escape differently.
     return json.dumps(text, ensure_ascii=False)
@@ -119,16 +123,11 @@ def _dotnet(text: str) -> str:
     return text if _BARE.fullmatch(text) else '"' + text.replace('"', '""') + '"'
 
 
-def _odbc(text: str) -> str:
-    return text if _BARE.fullmatch(text) else "{" + text.replace("}", "}}") + "}"
-
-
 _SPELLINGS: Mapping[str, Callable[[str], str]] = {
     "plain": str,
     "conninfo": _conninfo_value,
     "dotnet": _dotnet,
     "json": _json,
-    "odbc": _odbc,
     "php": _php,
     "phpdsn": lambda text: _php(_conninfo_value(text))[1:-1],
     "shell": shlex.quote,
