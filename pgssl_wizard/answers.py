@@ -16,11 +16,14 @@ from typing import Any, Literal, TypeVar
 
 from pgssl_wizard.certificates.profiles import KeyType
 from pgssl_wizard.errors import UnusableInput
+from pgssl_wizard.known_clients import NamedClient, parse, to_table
+from pgssl_wizard.rule_answers import MapAnswer, RuleAnswer
 from pgssl_wizard.toml_lines import key_lines
 
 T = TypeVar("T")
 P = TypeVar("P", Path, Path | None)
 
+KeyPassphrase = Literal["none", "command", "prompt"]
 Source = Literal["self-signed", "new-ca", "existing-ca", "request", "import"]
 ProtocolProfile = Literal["modern", "intermediate", "server-default", "custom"]
 Encryption = Literal["optional", "required"]
@@ -46,9 +49,17 @@ class CertificateAnswers:
     ca_days: int = 3650
     intermediate: bool = False
     intermediate_days: int = 1825
+    passphrase: KeyPassphrase = "none"
+    passphrase_command: str = ""
+    passphrase_reload: bool = True
+    encrypt_ca_key: bool = False
     ca_passphrase_command: str = ""
     ca_certificate: Path | None = None
     ca_key: Path | None = None
+    request_file: Path | None = None
+    import_certificate: tuple[Path, ...] = ()
+    import_key: Path | None = None
+    import_passphrase_command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,8 @@ class FileAnswers:
     certificate: Path = Path("server.crt")
     key: Path = Path("server.key")
     ca: Path = Path("root.crt")
+    crl: Path | None = None
+    crl_dir: Path | None = None
     key_owner: Literal["server", "root"] = "server"
     key_group: str = ""
     settings: Path | None = None
@@ -74,6 +87,7 @@ class ProtocolAnswers:
     tls13_ciphers: str = ""
     groups: str = ""
     prefer_server_ciphers: bool = True
+    dh_params: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,23 @@ class ClientAnswers:
     encryption: Encryption = "required"
     certificates: ClientCertificates = "none"
     ca: Path | None = None
+    roles: tuple[str, ...] = ()
+    directory: Path = Path("clients")
+    known: tuple[NamedClient, ...] = ()
+    name: Literal["CN", "DN"] = "CN"
+    maps: tuple[MapAnswer, ...] = ()
+    rule: tuple[RuleAnswer, ...] = ()
+
+    @property
+    def checked(self) -> bool:
+        """Whether the server looks at the certificates of clients at all, by any rule."""
+        return self.certificates != "none" or any(each.certificates not in {None, "none"} for each in self.rule)
+
+    @property
+    def demanded(self) -> bool:
+        """Whether any rule lets nobody in without a certificate."""
+        demands = {"verify-ca", "verify-full", "cert"}
+        return self.certificates in demands or any(each.certificates in demands for each in self.rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +164,7 @@ class Question:
         default: what it is when nobody says; None where the recommendation for the cluster decides.
         choices: for `choice`.
         minimum, maximum: for `integer`.
-        not_yet: when set, any other value than `default` (or one outside `built`) is refused with this sentence.
-        built: of a choice, those that are there.
+        texts: for `tables`, whether a text may stand for a table.
         parts: for `tables`, the keys that each of them may have, dotted like the others.
         needed: the parts that each table must have.
     """
@@ -146,15 +176,10 @@ class Question:
     choices: tuple[str, ...] = ()
     minimum: int | None = None
     maximum: int | None = None
-    not_yet: str | None = None
-    built: tuple[str, ...] = ()
+    texts: bool = False
     parts: tuple[Question, ...] = ()
     needed: tuple[str, ...] = ()
 
-
-_ENCRYPTED = "Keys with a passphrase are not built yet"
-_IMPORT = "Certificates that you bring are not built yet"
-_REVOCATION = "Revocation lists are not built yet"
 
 QUESTIONS: Mapping[str, Question] = {
     question.key: question
@@ -166,8 +191,6 @@ QUESTIONS: Mapping[str, Question] = {
             "where the server's certificate comes from",
             "new-ca",
             ("self-signed", "new-ca", "existing-ca", "request", "import"),
-            not_yet="Certificates by request or import are not built yet",
-            built=("self-signed", "new-ca", "existing-ca"),
         ),
         Question(
             "certificate.key",
@@ -183,33 +206,29 @@ QUESTIONS: Mapping[str, Question] = {
             "of the server key",
             "none",
             ("none", "command", "prompt"),
-            not_yet=_ENCRYPTED,
-            built=("none",),
         ),
-        Question("certificate.passphrase_command", "string", "prints the passphrase", "", not_yet=_ENCRYPTED),
-        Question("certificate.passphrase_reload", "boolean", "whether the command also runs at a reload", True, not_yet=_ENCRYPTED),
+        Question("certificate.passphrase_command", "string", "prints the passphrase", ""),
+        Question("certificate.passphrase_reload", "boolean", "whether the command also runs at a reload", True),
         Question("certificate.ca_directory", "path", "where the CA's certificates and keys lie; never in a data directory", "ca"),
         Question("certificate.ca_name", "string", "the CA's common name", "PostgreSQL CA"),
         Question("certificate.ca_days", "integer", "how long the root lives", 3650, minimum=1, maximum=36500),
         Question("certificate.intermediate", "boolean", "root -> intermediate -> server instead of root -> server", False),
         Question("certificate.intermediate_days", "integer", "how long the intermediate lives", 1825, minimum=1, maximum=36500),
-        Question("certificate.encrypt_ca_key", "boolean", "a passphrase for the CA's keys", False, not_yet=_ENCRYPTED),
+        Question("certificate.encrypt_ca_key", "boolean", "a passphrase for the CA's keys", False),
         Question("certificate.ca_passphrase_command", "string", "prints the passphrase of the CA's key", ""),
         Question(
             "certificate.ca_certificate", "path", "existing-ca: its certificate, where not in ca_directory; its issuers behind it", ""
         ),
         Question("certificate.ca_key", "path", "existing-ca: its key, where not beside its certificate", ""),
-        Question(
-            "certificate.request_file", "path", "request: where the request goes", "", not_yet="Requests to another CA are not built yet"
-        ),
-        Question("certificate.import_certificate", "paths", "import: PEM, DER or PKCS#12", (), not_yet=_IMPORT),
-        Question("certificate.import_key", "path", "import: the key", "", not_yet=_IMPORT),
-        Question("certificate.import_passphrase_command", "string", "import: prints the passphrase", "", not_yet=_IMPORT),
+        Question("certificate.request_file", "path", "request: where the request goes; empty: server.csr", ""),
+        Question("certificate.import_certificate", "paths", "import: PEM, DER or PKCS#12", ()),
+        Question("certificate.import_key", "path", "import: the key", ""),
+        Question("certificate.import_passphrase_command", "string", "import: prints the passphrase", ""),
         Question("files.certificate", "path", "the server certificate with its chain"),
         Question("files.key", "path", "the server's key"),
         Question("files.ca", "path", "ssl_ca_file: whose client certificates count"),
-        Question("files.crl", "path", "ssl_crl_file", "", not_yet=_REVOCATION),
-        Question("files.crl_dir", "path", "ssl_crl_dir", "", not_yet=_REVOCATION),
+        Question("files.crl", "path", "ssl_crl_file", ""),
+        Question("files.crl_dir", "path", "ssl_crl_dir", ""),
         Question("files.key_owner", "choice", "server: 0600; root: 0640 with key_group", "server", ("server", "root")),
         Question("files.key_group", "string", "the group that may read a key owned by root", ""),
         Question("files.settings", "path", "the file that gets the settings; empty: where they take effect", ""),
@@ -222,7 +241,7 @@ QUESTIONS: Mapping[str, Question] = {
         Question("protocol.tls13_ciphers", "string", "custom: ssl_tls13_ciphers (18 and newer)", ""),
         Question("protocol.groups", "string", "custom: ssl_groups, or ssl_ecdh_curve before 18", ""),
         Question("protocol.prefer_server_ciphers", "boolean", "custom: ssl_prefer_server_ciphers", True),
-        Question("protocol.dh_params", "path", "custom: ssl_dh_params_file", "", not_yet="DH parameters of your own are not built yet"),
+        Question("protocol.dh_params", "path", "custom: ssl_dh_params_file", ""),
         Question("clients.encryption", "choice", "whether plaintext over TCP is still let in", None, ("optional", "required")),
         Question(
             "clients.certificates",
@@ -231,18 +250,31 @@ QUESTIONS: Mapping[str, Question] = {
             "none",
             ("none", "optional", "verify-ca", "verify-full", "cert"),
         ),
-        Question(
-            "clients.name", "choice", "what names the role", "CN", ("CN", "DN"), not_yet="Names by DN are not built yet", built=("CN",)
-        ),
+        Question("clients.name", "choice", "what of a certificate names the role; DN since 14", "CN", ("CN", "DN")),
         Question("clients.ca", "path", "PEM for ssl_ca_file when it is not our own CA", ""),
-        Question("clients.roles", "strings", "a client certificate for each", (), not_yet="Client certificates and kits are not built yet"),
-        Question("clients.directory", "path", "where the kits go", "clients", not_yet="Client certificates and kits are not built yet"),
+        Question("clients.roles", "strings", "a client certificate for each", ()),
+        Question("clients.directory", "path", "where the kits go", "clients"),
+        Question(
+            "clients.known",
+            "tables",
+            "clients to be thought of: USER@DATABASE/ADDRESS (no address: the socket), or tables",
+            (),
+            texts=True,
+            parts=(
+                Question("clients.known.user", "string", "the role that it comes as"),
+                Question("clients.known.database", "string", "empty: the one named like the role"),
+                Question("clients.known.address", "string", "where it comes from; empty: the socket"),
+                Question("clients.known.tls", "boolean", "absent: TLS where it is offered, as libpq does by itself"),
+                Question("clients.known.replication", "boolean", "physical replication"),
+                Question("clients.known.certificate", "string", "the common name of the certificate that it shows"),
+            ),
+            needed=("user",),
+        ),
         Question(
             "clients.maps",
             "tables",
             "pg_ident entries",
             (),
-            not_yet="Entries of pg_ident.conf are not built yet",
             parts=(
                 Question("clients.maps.map", "string", "the map's name"),
                 Question("clients.maps.system_user", "string", "the name in the certificate, or /expression"),
@@ -255,7 +287,6 @@ QUESTIONS: Mapping[str, Question] = {
             "tables",
             "what differs for one rule",
             (),
-            not_yet="Answers for single rules are not built yet",
             parts=(
                 Question("clients.rule.match", "string", "the rule's words as in the file"),
                 Question("clients.rule.file", "string", "the file, when several hold the same line"),
@@ -346,7 +377,7 @@ def parse_set(assignments: Sequence[str], given: Given) -> Given:
             _check_version(value, where)
             continue
         question = QUESTIONS.get(key)
-        if question and question.kind in {"strings", "paths"} and not isinstance(value, list):
+        if question and (question.kind in {"strings", "paths"} or question.texts) and not isinstance(value, list):
             value = [part.strip() for part in (value if isinstance(value, str) else text).split(",") if part.strip()]
         if question and question.kind in {"string", "choice", "path"} and not isinstance(value, str):
             value = text
@@ -363,10 +394,8 @@ def complete(given: Given, recommended: Answers, data_directory: Path) -> Answer
         data_directory: what relative paths under `[files]` mean.
 
     Raises:
-        UnusableInput: a value that is not built yet, or values that do not fit together; names the line.
+        UnusableInput: values that do not fit together; names the line.
     """
-    for key, value in given.values.items():
-        _refuse_unbuilt(key, value, given)
 
     def value_of(key: str, otherwise: T) -> T:
         return given.values.get(key, otherwise)  # type: ignore[return-value]  # _checked saw to the kind
@@ -375,10 +404,18 @@ def complete(given: Given, recommended: Answers, data_directory: Path) -> Answer
         value = given.values.get(key)
         return Path(os.path.normpath(base / str(value))) if value else otherwise
 
+    def strings_of(key: str, otherwise: tuple[str, ...]) -> tuple[str, ...]:
+        value = given.values.get(key)
+        return tuple(value) if isinstance(value, list | tuple) else otherwise
+
+    def paths_of(key: str, otherwise: tuple[Path, ...]) -> tuple[Path, ...]:
+        if key not in given.values:
+            return otherwise
+        return tuple(Path(os.path.normpath(given.base / each)) for each in strings_of(key, ()))
+
     certificate, files, protocol, clients = recommended.certificate, recommended.files, recommended.protocol, recommended.clients
-    names = given.values.get("server.names")
     answers = Answers(
-        server=ServerAnswers(tuple(names) if isinstance(names, list | tuple) else recommended.server.names),
+        server=ServerAnswers(strings_of("server.names", recommended.server.names)),
         certificate=CertificateAnswers(
             source=value_of("certificate.source", certificate.source),
             key=value_of("certificate.key", certificate.key),
@@ -388,14 +425,24 @@ def complete(given: Given, recommended: Answers, data_directory: Path) -> Answer
             ca_days=value_of("certificate.ca_days", certificate.ca_days),
             intermediate=value_of("certificate.intermediate", certificate.intermediate),
             intermediate_days=value_of("certificate.intermediate_days", certificate.intermediate_days),
+            passphrase=value_of("certificate.passphrase", certificate.passphrase),
+            passphrase_command=value_of("certificate.passphrase_command", certificate.passphrase_command),
+            passphrase_reload=value_of("certificate.passphrase_reload", certificate.passphrase_reload),
+            encrypt_ca_key=value_of("certificate.encrypt_ca_key", certificate.encrypt_ca_key),
             ca_passphrase_command=value_of("certificate.ca_passphrase_command", certificate.ca_passphrase_command),
             ca_certificate=path_of("certificate.ca_certificate", certificate.ca_certificate, given.base),
             ca_key=path_of("certificate.ca_key", certificate.ca_key, given.base),
+            request_file=path_of("certificate.request_file", certificate.request_file, given.base),
+            import_certificate=paths_of("certificate.import_certificate", certificate.import_certificate),
+            import_key=path_of("certificate.import_key", certificate.import_key, given.base),
+            import_passphrase_command=value_of("certificate.import_passphrase_command", certificate.import_passphrase_command),
         ),
         files=FileAnswers(
             certificate=path_of("files.certificate", files.certificate, data_directory),
             key=path_of("files.key", files.key, data_directory),
             ca=path_of("files.ca", files.ca, data_directory),
+            crl=path_of("files.crl", files.crl, data_directory),
+            crl_dir=path_of("files.crl_dir", files.crl_dir, data_directory),
             key_owner=value_of("files.key_owner", files.key_owner),
             key_group=value_of("files.key_group", files.key_group),
             settings=path_of("files.settings", files.settings, data_directory),
@@ -408,11 +455,18 @@ def complete(given: Given, recommended: Answers, data_directory: Path) -> Answer
             tls13_ciphers=value_of("protocol.tls13_ciphers", protocol.tls13_ciphers),
             groups=value_of("protocol.groups", protocol.groups),
             prefer_server_ciphers=value_of("protocol.prefer_server_ciphers", protocol.prefer_server_ciphers),
+            dh_params=path_of("protocol.dh_params", protocol.dh_params, given.base),
         ),
         clients=ClientAnswers(
             encryption=value_of("clients.encryption", clients.encryption),
             certificates=value_of("clients.certificates", clients.certificates),
             ca=path_of("clients.ca", clients.ca, given.base),
+            roles=strings_of("clients.roles", clients.roles),
+            directory=path_of("clients.directory", clients.directory, given.base),
+            name=value_of("clients.name", clients.name),
+            maps=tuple(MapAnswer(**each) for each in given.values.get("clients.maps", ())),  # type: ignore[attr-defined]
+            rule=tuple(RuleAnswer(**each) for each in given.values.get("clients.rule", ())),  # type: ignore[attr-defined]
+            known=_clients_of(given.values["clients.known"]) if "clients.known" in given.values else clients.known,
         ),
     )
     # Looked at only when there is something to look at; the first frame has no answers yet.
@@ -440,6 +494,13 @@ def to_toml(answers: Answers) -> str:
             document.add(tomlkit.nl())
             document.add(section, sections[section])
         item = tomlkit.item(list(value) if isinstance(value, tuple) else value)
+        if QUESTIONS[key].kind == "tables":  # each on a line of its own; a table in brackets would swallow the keys behind it
+            item = tomlkit.array()
+            for one in value:
+                table = tomlkit.inline_table()
+                table.update(one)
+                item.append(table)
+            item.multiline(len(value) > 1)
         item.comment(QUESTIONS[key].help)
         sections[section].add(name, item)
     return tomlkit.dumps(document)
@@ -454,8 +515,16 @@ def flat(answers: Answers) -> dict[str, Any]:
             value = getattr(part, each.name)
             if value is None:
                 value = ""
+            if isinstance(value, tuple):
+                value = tuple(_plain(one) for one in value)
             result[f"{section}.{each.name}"] = str(value) if isinstance(value, Path) else value
     return result
+
+
+def _plain(one: object) -> object:
+    if isinstance(one, NamedClient):
+        return to_table(one)
+    return one.to_table() if isinstance(one, RuleAnswer | MapAnswer) else str(one)
 
 
 def _checked(key: str, value: object, where: Callable[[str], str]) -> object:
@@ -465,7 +534,11 @@ def _checked(key: str, value: object, where: Callable[[str], str]) -> object:
     _check_kind(question, key, value, where)
     if question.kind == "tables":
         for number, table in enumerate(value if isinstance(value, list) else []):
-            _check_table(question, f"{key}[{number}]", table, where)
+            place = f"{key}[{number}]"
+            if not (question.texts and isinstance(table, str)):
+                _check_table(question, place, table, where)
+            if key == "clients.known":
+                _check_client(table, where(place))
     return value
 
 
@@ -516,19 +589,21 @@ def _check_table(question: Question, place: str, table: object, where: Callable[
         raise UnusableInput(message, where=where(place), code="missing-key")
 
 
+def _clients_of(values: Any) -> tuple[NamedClient, ...]:
+    return tuple(parse(each) for each in values)
+
+
+def _check_client(value: Any, where: str) -> None:
+    try:
+        parse(value)
+    except ValueError as error:
+        hint = "For example: app@appdb/10.0.0.5"
+        raise UnusableInput(f"clients.known: {error}.", where=where, hint=hint, code="bad-client") from error
+
+
 def _check_version(version: object, where: str) -> None:
     if type(version) is not int or version != 1:  # true and 1.0 are equal to 1
         raise UnusableInput(f"Answers of version {version!r} are unknown; this program reads version 1.", where=where, code="bad-version")
-
-
-def _refuse_unbuilt(key: str, value: object, given: Given) -> None:
-    question = QUESTIONS[key]
-    if question.not_yet is None or value in (question.built or (question.default,)):
-        return
-    if not value and not question.default:  # an empty list, where the default is an empty tuple
-        return
-    shown = "" if isinstance(value, list) else f": {key} cannot be {value!r} yet"
-    raise UnusableInput(f"{question.not_yet}{shown}.", where=given.where.get(key), hint=f"Take {key} out.", code="not-built-yet")
 
 
 def _unknown(key: str, where: str, questions: Iterable[Question] | None = None) -> UnusableInput:

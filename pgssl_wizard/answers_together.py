@@ -46,21 +46,91 @@ def check_together(answers: Answers, given: Given, data_directory: Path) -> None
             message = f"The server certificate ({certificate.days} days) cannot outlive its issuer ({upper} days)."
             raise refuse(message, "certificate.days", upper_key)
     _check_existing(answers, given, data_directory, refuse)
-    if clients.certificates != "none" and certificate.source == "self-signed" and clients.ca is None:
+    _check_kits(answers, given, data_directory, refuse)
+    _check_passphrases(answers, given, refuse)
+    _check_import(answers, given, refuse)
+    _check_lists(answers, data_directory, refuse)
+    if clients.checked and certificate.source == "self-signed" and clients.ca is None:
         raise refuse(
             "A self-signed certificate signs no client certificates, so nobody could show one.",
             "clients.certificates",
             "certificate.source",
             hint="Choose certificate.source = “new-ca”, or name the clients' CA in clients.ca.",
         )
-    if len({files.certificate, files.key, files.ca}) < 3:
-        raise refuse("Certificate, key and CA need three different files.", "files.key", "files.certificate", "files.ca")
+    if files.ca in {files.certificate, files.key}:
+        raise refuse("The clients' CA needs a file of its own.", "files.ca", "files.key", "files.certificate")
     if files.key_owner == "root" and not files.key_group:
         raise refuse(
             "A key owned by root needs the group that may read it.", "files.key_group", "files.key_owner", hint="On Debian it is ssl-cert."
         )
     if files.key_owner == "server" and given.values.get("files.key_group"):
         raise refuse("files.key_group counts only with files.key_owner = “root”; a key of the server's is for it alone.", "files.key_group")
+
+
+def _check_lists(answers: Answers, data_directory: Path, refuse: Callable[..., UnusableInput]) -> None:
+    """Refuse places for revocation lists where they would mean nothing, or harm."""
+    files = answers.files
+    for key, path in (("files.crl", files.crl), ("files.crl_dir", files.crl_dir)):
+        if path is None:
+            continue
+        if not answers.clients.checked:
+            raise refuse(
+                "A revocation list is for client certificates, and none are asked for: the server would never look at it.",
+                key,
+                hint="Choose clients.certificates, or leave it out.",
+            )
+        if path in {files.certificate, files.key, files.ca, data_directory} or (key == "files.crl_dir" and path == files.crl):
+            raise refuse("Revocation lists need a place of their own.", key)
+        if path.parent == answers.certificate.ca_directory and path.name in {"root.crl", "intermediate.crl"}:
+            raise refuse(
+                "This is where the CA keeps its own list; the server needs a copy, with the lists of all CAs in it.",
+                key,
+                hint="Name a file elsewhere, such as root.crl, which means the data directory.",
+            )
+
+
+def _check_import(answers: Answers, given: Given, refuse: Callable[..., UnusableInput]) -> None:
+    """Refuse what does not go with a certificate that somebody else signs, or with one that is made here."""
+    certificate, files = answers.certificate, answers.files
+    brings = certificate.source == "import" or (certificate.source == "request" and bool(certificate.import_certificate))
+    for key in ("certificate.import_certificate", "certificate.import_key", "certificate.import_passphrase_command"):
+        if given.values.get(key) and not brings:
+            why = "with certificate.import_certificate" if certificate.source == "request" else "with certificate.source = “import”"
+            raise refuse(f"{key} counts only {why}; here the source is “{certificate.source}”.", key)
+    if certificate.source == "request" and certificate.request_file in {files.certificate, files.key, files.ca}:
+        raise refuse("The request needs a file of its own.", "certificate.request_file")
+    if certificate.source in {"request", "import"} and answers.clients.checked and answers.clients.ca is None:
+        raise refuse(
+            "Whose client certificates count? The wizard has no CA of its own that could sign them.",
+            "clients.certificates",
+            "certificate.source",
+            hint="Name the clients' CA in clients.ca.",
+        )
+
+
+def _check_passphrases(answers: Answers, given: Given, refuse: Callable[..., UnusableInput]) -> None:
+    """Refuse what does not go with how the keys are kept."""
+    certificate = answers.certificate
+    if certificate.passphrase == "command" and not certificate.passphrase_command.strip():
+        raise refuse(
+            "A key with a passphrase by command needs that command.",
+            "certificate.passphrase",
+            "certificate.passphrase_command",
+            hint="Name it in certificate.passphrase_command: the server runs it, and its first line is the passphrase.",
+        )
+    if certificate.passphrase == "none" and given.values.get("certificate.passphrase_command"):
+        raise refuse(
+            "certificate.passphrase_command counts only with certificate.passphrase = “command” (or “prompt”).",
+            "certificate.passphrase_command",
+        )
+    if certificate.passphrase != "command" and given.values.get("certificate.passphrase_reload") is False:
+        raise refuse("certificate.passphrase_reload counts only with certificate.passphrase = “command”.", "certificate.passphrase_reload")
+    if certificate.encrypt_ca_key and certificate.source != "new-ca":
+        raise refuse(
+            f"certificate.encrypt_ca_key counts only where a CA is made; here certificate.source is “{certificate.source}”.",
+            "certificate.encrypt_ca_key",
+            "certificate.source",
+        )
 
 
 def _check_existing(answers: Answers, given: Given, data_directory: Path, refuse: Callable[..., UnusableInput]) -> None:
@@ -80,6 +150,45 @@ def _check_existing(answers: Answers, given: Given, data_directory: Path, refuse
             *("certificate.ca_key", "certificate.ca_certificate", "certificate.ca_directory"),
             hint="Move it elsewhere first.",
         )
+
+
+def _check_kits(answers: Answers, given: Given, data_directory: Path, refuse: Callable[..., UnusableInput]) -> None:
+    """Refuse roles that get no certificate, and a place where no kit belongs."""
+    certificate, clients = answers.certificate, answers.clients
+    if not clients.roles:
+        return
+    from pgssl_wizard.certificates import roles  # noqa: PLC0415 - pure; kept out of the first frame
+
+    roles.check(roles.NamedRole(name, given.where.get("clients.roles", "clients.roles")) for name in clients.roles)
+    if certificate.source not in {"new-ca", "existing-ca"} and clients.ca is None:
+        raise refuse(
+            f"With certificate.source = “{certificate.source}” there is no CA here that could sign the roles' certificates.",
+            "clients.roles",
+            "certificate.source",
+            hint="Name the clients' CA in clients.ca, with its key beside it; or run `issue` where that CA is.",
+        )
+    named = certificate.source == "existing-ca" and certificate.ca_certificate is not None
+    ca_directory = certificate.ca_directory if certificate.source in {"new-ca", "existing-ca"} and not named else None
+    problem = why_no_kits_there(clients.directory, ca_directory, data_directory)
+    if problem is not None:
+        raise refuse(problem, "clients.directory", "clients.roles", hint="Name a directory elsewhere.")
+
+
+def why_no_kits_there(directory: Path, ca_directory: Path | None, data_directory: Path | None = None) -> str | None:
+    """Return why no client's kit may lie in a directory, None when it may.
+
+    Args:
+        directory: absolute.
+        ca_directory: of the CA that signs, where it has one of its own.
+        data_directory: of this cluster; others are known by what lies in them.
+    """
+    inside = _data_directory_around(directory, data_directory)
+    if inside is not None:
+        return f"The kits must not lie in a data directory ({inside}): their keys would be in every base backup."
+    real = Path(os.path.realpath(directory))
+    if ca_directory is not None and Path(os.path.realpath(ca_directory)) in (real, *real.parents):
+        return f"The kits must not lie in the CA's directory ({ca_directory}): that one is put away, and kits are handed out."
+    return None
 
 
 def _check_names(answers: Answers, given: Given) -> None:
@@ -109,10 +218,10 @@ def _check_protocol(answers: Answers, given: Given) -> None:
         raise
 
 
-def _data_directory_around(path: Path, data_directory: Path) -> Path | None:
+def _data_directory_around(path: Path, data_directory: Path | None) -> Path | None:
     """Return the data directory, of this cluster or another, that a path lies in, symbolic links followed; None when it is in none."""
     real = Path(os.path.realpath(path))
-    own = {data_directory, Path(os.path.realpath(data_directory))}
+    own = {data_directory, Path(os.path.realpath(data_directory))} if data_directory is not None else set()
     for directory in (path, *path.parents, real, *real.parents):
         if directory in own or os.path.exists(directory / "PG_VERSION"):  # noqa: PTH110 - Path.exists raises where one may not look
             return directory

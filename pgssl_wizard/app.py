@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,6 +26,7 @@ from pgssl_wizard.screens.steps import STEPS, position
 
 if TYPE_CHECKING:
     from pgssl_wizard.cluster.discover import FoundCluster
+    from pgssl_wizard.plan.model import Asks
     from pgssl_wizard.practice.cluster import PracticeCluster
 
 
@@ -76,6 +77,8 @@ class WizardApp(App[int]):
         self.ascii = _wants_ascii()
         self.practice: PracticeCluster | None = None
         self.written = False
+        #: What was typed for the change that comes; gone when it has ended.
+        self.secrets: Mapping[Asks, bytes] = {}
 
     # How it looks -----------------------------------------------------------------------------------------------
 

@@ -8,16 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pgssl_wizard.answers import Answers, Given, complete
-from pgssl_wizard.errors import Refused
+from pgssl_wizard.errors import Refused, UnusableInput, WizardError
 
 if TYPE_CHECKING:
     from pgssl_wizard.change.model import Change, Event
+    from pgssl_wizard.change.passphrases import Ask
     from pgssl_wizard.cluster.discover import FoundCluster
-    from pgssl_wizard.cluster.facts import Cluster, Surroundings
+    from pgssl_wizard.cluster.facts import Cluster
+    from pgssl_wizard.cluster.standing import Imported, Renewable, Surroundings
+    from pgssl_wizard.plan.explore import Explored
     from pgssl_wizard.plan.model import Plan
+    from pgssl_wizard.plan.protocol import Preview as ProtocolPreview
+    from pgssl_wizard.plan.renewing import Upkeep
+    from pgssl_wizard.protocol.suites import Offer
+    from pgssl_wizard.rule_answers import RuleAnswer
 
 
 @dataclass(slots=True)
@@ -62,6 +69,15 @@ class Journey:
         self.cluster = replace(cluster, label=self.label) if self.label else cluster
         return self.cluster
 
+    def last_answers(self) -> Answers | None:
+        """Return the answers of the newest change that stands on this cluster; None when there was none."""
+        from pgssl_wizard.change.recorded import last_answers  # noqa: PLC0415
+
+        assert self.cluster is not None
+        assert self.recommended is not None
+        given = last_answers(self.cluster.data_directory)
+        return complete(given, self.recommended, self.cluster.data_directory) if given is not None else None
+
     def answer(self, key: str, value: object, where: str) -> None:
         """Take one answer; whatever rested on the old one is forgotten."""
         self.given = self.given.with_value(key, value, where)
@@ -79,19 +95,128 @@ class Journey:
         self.answers = complete(self.given, self.recommended, self.cluster.data_directory)
         return self.answers
 
-    def make_plan(self) -> Plan:
-        """Return what would change; raises Refused when it would not be safe."""
+    def judge_import(self) -> Imported | None:
+        """Return what the files that a person brings hold, and what is to be said of it; None when nothing is imported."""
         from pgssl_wizard.cluster.surroundings import look  # noqa: PLC0415
+        from pgssl_wizard.plan.importing import by_its_own_names, judged  # noqa: PLC0415
+
+        answers = self.complete()
+        assert self.cluster is not None
+        surroundings = look(self.cluster, answers)
+        if "server.names" not in self.given.values:
+            answers = by_its_own_names(answers, surroundings)
+        return judged(self.cluster, surroundings, answers)
+
+    def make_plan(self, renew: frozenset[Renewable] = frozenset()) -> Plan:
+        """Return what would change; raises Refused when it would not be safe. `renew`: what is made anew in any case."""
+        from pgssl_wizard.cluster.surroundings import look  # noqa: PLC0415
+        from pgssl_wizard.plan.importing import by_its_own_names  # noqa: PLC0415
         from pgssl_wizard.plan.make import make_plan  # noqa: PLC0415
 
         answers = self.complete()
         assert self.cluster is not None
-        self.surroundings = look(self.cluster, answers)
-        self.plan = make_plan(self.cluster, self.surroundings, answers)
+        self.surroundings = look(self.cluster, answers, renew=renew)
+        if "server.names" not in self.given.values:
+            answers = self.answers = by_its_own_names(answers, self.surroundings)
+        try:
+            self.plan = make_plan(self.cluster, self.surroundings, answers)
+        except WizardError as error:
+            # What an answer does wrong is said with the line on which it stands.
+            error.where = self.given.where.get(error.where or "", error.where)
+            raise
         return self.plan
 
+    def offer(self, answers: Answers) -> Offer | None:
+        """Return what the server would offer with these answers; None when its library cannot be asked here."""
+        from pgssl_wizard.cluster.protocol_facts import offer_of  # noqa: PLC0415
+
+        assert self.cluster is not None
+        return offer_of(self.cluster, answers.protocol)
+
+    def single_rules(self) -> dict[tuple[Path, int], RuleAnswer]:
+        """Return what the answers say of single rules, by the file and line of each."""
+        from pgssl_wizard.access.single_rules import places_of  # noqa: PLC0415
+
+        cluster, answers = self.cluster, self.answers or self.complete()
+        assert cluster is not None
+        data = {path: fact.data for path, fact in cluster.files.items() if fact.data is not None}
+        return places_of(answers.clients.rule, cluster.rules, data, cluster.major)
+
+    def usual_client(self) -> str:
+        """Return a client to begin exploring with, as a person types it."""
+        from pgssl_wizard.known_clients import in_words  # noqa: PLC0415
+        from pgssl_wizard.plan.explore import usual  # noqa: PLC0415
+
+        assert self.cluster is not None
+        return in_words(usual(self.cluster))
+
+    def explore(self, who: str, *, tls: bool, certificate: str, after: bool) -> Explored:
+        """Return how an attempt fares under the rules of today, or those of the plan; raises UnusableInput for one that cannot be."""
+        from pgssl_wizard.known_clients import parse  # noqa: PLC0415
+        from pgssl_wizard.plan.explore import explore  # noqa: PLC0415
+
+        assert self.cluster is not None
+        try:
+            client = parse(who)
+        except ValueError as error:
+            words = f"{str(error)[:1].upper()}{str(error)[1:]}."
+            raise UnusableInput(words, hint="For example: app@appdb/10.0.0.5", code="bad-client") from error
+        client = replace(client, tls=tls and client.address is not None, certificate=certificate)
+        return explore(self.cluster, self.plan if after else None, client)
+
+    def map_entries(self) -> dict[str, str]:
+        """Return the entries of each map in the answers, as a person types them."""
+        from pgssl_wizard.rule_answers import typed  # noqa: PLC0415
+
+        return typed((self.answers or self.complete()).clients.maps)
+
+    def answer_map(self, name: str, entries: str) -> None:
+        """Take the entries of one map as a person types them: `NAME = ROLE; NAME = ROLE`; raises UnusableInput."""
+        from pgssl_wizard.rule_answers import parse_entries  # noqa: PLC0415
+
+        others = [each.to_table() for each in (self.answers or self.complete()).clients.maps if each.map != name]
+        self.answer("clients.maps", [*others, *(each.to_table() for each in parse_entries(name, entries))], "the step Access rules")
+
+    def answer_rule(self, file: Path, line: int, **said: Any) -> None:
+        """Take what a person says of one rule (`encryption`, `certificates`, `map`); what is left out stays as it was said before."""
+        from pgssl_wizard.access.single_rules import named  # noqa: PLC0415
+        from pgssl_wizard.rule_answers import put  # noqa: PLC0415
+
+        cluster = self.cluster
+        assert cluster is not None
+        rule = next(each for each in cluster.rules if (each.file, each.line) == (file, line))
+        data = {path: fact.data for path, fact in cluster.files.items() if fact.data is not None}
+        before = self.single_rules().get((file, line)) or named(rule, data, cluster.hba_file, cluster.major)
+        tables = [each.to_table() for each in (self.answers or self.complete()).clients.rule]
+        self.answer("clients.rule", put(tables, replace(before, **said)), "the step Access rules")
+
+    def preview_protocol(self, answers: Answers) -> ProtocolPreview:
+        """Return what these answers about TLS versions and ciphers come to, asked of the server's own library."""
+        from pgssl_wizard.cluster import protocol_facts  # noqa: PLC0415
+        from pgssl_wizard.cluster.standing import Surroundings  # noqa: PLC0415
+        from pgssl_wizard.plan.protocol import Preview, preview  # noqa: PLC0415
+        from pgssl_wizard.protocol.profiles import settings_for  # noqa: PLC0415
+
+        assert self.cluster is not None
+        cluster = self.cluster
+        known = cluster.tls_library.groups if cluster.tls_library else ()
+        try:
+            wanted = settings_for(answers.protocol, cluster.major, cluster.openssl_version, known)
+        except WizardError as error:
+            return Preview(objection=error)
+        surroundings = Surroundings(offer=self.offer(answers), dh=protocol_facts.dh_named(cluster, answers.protocol))
+        changed = {name: value for name, value in wanted.items() if value != cluster.value(name)}
+        return preview(cluster, surroundings, answers, changed)
+
     def apply(
-        self, report: Callable[[Event], None], *, rehearse: bool = True, reload: bool = True, accept_lock_out: bool = False
+        self,
+        report: Callable[[Event], None],
+        *,
+        ask: Ask | None = None,
+        rehearse: bool = True,
+        reload: bool = True,
+        accept_lock_out: bool = False,
+        accept_weak: bool = False,
     ) -> Change:
         """Carry the plan out and prove it; raises Refused, RolledBack or Interrupted."""
         from pgssl_wizard.change.apply import apply  # noqa: PLC0415
@@ -106,6 +231,8 @@ class Journey:
             rehearse=rehearse,
             reload=reload,
             accept_lock_out=accept_lock_out,
+            accept_weak=accept_weak,
+            ask=ask,
             user=self.user,
             database=self.database,
         )
@@ -120,6 +247,24 @@ class Journey:
         self.change = rollback(self.cluster.data_directory, change, report)
         return self.change
 
+    def upkeep(self) -> Upkeep:
+        """Return the lines that watch this cluster and renew what ends."""
+        import os  # noqa: PLC0415
+        import pwd  # noqa: PLC0415
+
+        from pgssl_wizard.plan.renewing import upkeep  # noqa: PLC0415
+
+        assert self.plan is not None
+        return upkeep(self.plan, _program(), user=pwd.getpwuid(os.geteuid()).pw_name)
+
+    def save_card(self, path: Path) -> None:
+        """Write the card of the CA that was made."""
+        from pgssl_wizard.change.write import save  # noqa: PLC0415
+
+        assert self.change is not None
+        self.refuse_when_read_only("saving")
+        save(path, self.change.card.encode(), mode=0o644)
+
     def save_answers(self, path: Path) -> None:
         """Write the answers file that makes this plan again."""
         from pgssl_wizard.answers import to_toml  # noqa: PLC0415
@@ -132,3 +277,14 @@ class Journey:
         """Raise Refused under --read-only."""
         if self.read_only:
             raise Refused(f"{what} is off under --read-only: nothing is written.", hint="Leave --read-only out.", code="read-only")
+
+
+def _program() -> str:
+    """Return how this program is called from elsewhere, for a crontab: its own path, or the interpreter's with the module."""
+    import shlex  # noqa: PLC0415
+    import sys  # noqa: PLC0415
+
+    called = Path(sys.argv[0])
+    if called.name == "pgssl-wizard" and called.exists():
+        return shlex.quote(str(called.absolute()))
+    return f"{shlex.quote(sys.executable)} -m pgssl_wizard"

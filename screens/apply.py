@@ -20,12 +20,13 @@ _NAMES = {
     "write": "Write",
     "reload": "Reload",
     "prove-tls": "Prove TLS",
+    "kits": "Kits",
     "rules": "Rules",
     "reload-rules": "Reload",
     "prove-all": "Prove",
     "undo": "Undo",
 }
-_TLS_ON = {"rehearse", "back-up", "write", "reload", "prove-tls"}
+_TLS_ON = {"rehearse", "back-up", "write", "reload", "prove-tls", "kits"}
 
 
 class ApplyStep(Step):
@@ -69,7 +70,10 @@ class ApplyStep(Step):
         try:
             plan = self.app.journey.plan
             change = self.app.journey.apply(
-                lambda event: self._tell(self.Progress(event)), accept_lock_out=bool(plan is not None and plan.locked_out)
+                lambda event: self._tell(self.Progress(event)),
+                ask=lambda what, _: self.app.secrets.get(what),
+                accept_lock_out=bool(plan is not None and plan.locked_out),
+                accept_weak=bool(plan is not None and plan.weaknesses),
             )
         except Exception as error:  # noqa: BLE001 - whatever ended the change is shown on this screen, never lost
             self._tell(self.Ended(None, error))
@@ -89,6 +93,7 @@ class ApplyStep(Step):
 
     def on_apply_step_ended(self, message: Ended) -> None:
         self.busy = False
+        self.app.secrets = {}
         self.error = message.error
         if message.error is None and message.change is not None:
             self.app.written = message.change.id is not None
@@ -120,8 +125,10 @@ class ApplyStep(Step):
         width = self.body_width()
         rows: list[Content] = []
         phase = ""
+        plan = self.app.journey.plan
+        head = "The request" if plan is not None and plan.effective == "not-reloaded" else "1  TLS on"
         for event in self.events:
-            now = "1  TLS on" if event.station in _TLS_ON else "2  Plaintext off" if event.station != "undo" else "Undo"
+            now = head if event.station in _TLS_ON else "2  Plaintext off" if event.station != "undo" else "Undo"
             if now != phase:
                 if phase and now.startswith("2"):
                     rows += [line(("  " + "─" * 8 + " safe to stop here " + "─" * 8, "$pg-art"))]

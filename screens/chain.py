@@ -37,6 +37,15 @@ def boxes_of(answers: Answers, source: str, intermediate: bool) -> list[Box]:
             "your CA", signer.parent.name or "your CA", "already there", ((signer.name, "to clients"), (key.name, "into a safe"))
         )
         return [standing, Box("server", name, life(certificate.days), leaf_files)]
+    if source in {"request", "import"}:
+        to_them = (
+            (files.certificate.name, "what they sign")
+            if source == "import"
+            else ((certificate.request_file or files.certificate).name, "to them")
+        )
+        root_of_theirs = ("their root", "to clients")
+        above = Box("your company", "its CA" if source == "request" else "its issuer", "as they decide", (to_them, root_of_theirs))
+        return [above, Box("server", name, "as they decide", leaf_files)]
     root = Box("root", certificate.ca_name, life(certificate.ca_days), (("root.crt", "to clients"), ("root.key", "into a safe")))
     server = Box("server", name, life(certificate.days), leaf_files)
     if not intermediate:

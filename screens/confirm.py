@@ -16,6 +16,12 @@ from pgssl_wizard.screens.widgets.fields import TextField
 #: What has to be typed when somebody known would be refused.
 WORD = "refuse them"
 
+#: What has to be typed for what protects nobody, and what follows from it.
+WEAK_WORDS = {
+    "null-ciphers": ("send in the clear", "NULL ciphers: whoever is in between reads everything"),
+    "weak-protocol": ("let old tls in", "TLS 1.0 and 1.1: withdrawn in 2021, attacks are published"),
+}
+
 
 class ConfirmScreen(Step):
     """Apply this?"""
@@ -33,21 +39,31 @@ class ConfirmScreen(Step):
         self.add_class("-alert")
 
     def fields(self) -> ComposeResult:
-        plan = self.app.journey.plan
         yield Static(id="list", markup=False)
-        if plan is not None and plan.locked_out:
-            yield TextField(f"Type “{WORD}”", "", id="word", classes="first")
+        for number, (name, word, _) in enumerate(self._words()):
+            yield TextField(f"Type “{word}”", "", id=name, classes="first" if number == 0 else "")
+
+    def _words(self) -> list[tuple[str, str, str]]:
+        """Return what has to be typed: the field's name, the words, and what they are for."""
+        plan = self.app.journey.plan
+        if plan is None:
+            return []
+        weak = [(f"word-{code}", *WEAK_WORDS[code]) for code in plan.weaknesses]
+        return [*([("word", WORD, "somebody known would be refused")] if plan.locked_out else []), *weak]
 
     def on_mount(self) -> None:
         self.app.enters_waiting = 0
-        for field in self.query("#word-input"):
-            field.focus()
+        for name, _, _ in self._words()[:1]:
+            self.query_one(f"#{name}-input").focus()
 
     def title_line(self) -> Content:
         cluster = self.app.journey.cluster
         return line((f"Apply this to {cluster.label if cluster else 'the server'}?", "bold $pg-bright"))
 
     def sentence(self) -> str:
+        plan = self.app.journey.plan
+        if plan is not None and plan.effective == "not-reloaded":
+            return "Nothing is written until you press A."
         return "Nothing is written until you press A; undo puts it back."
 
     def state_in_words(self) -> Content:
@@ -62,17 +78,24 @@ class ConfirmScreen(Step):
         changed = [each for each in plan.changes if each.action != "create"]
         tls = any(each.phase == "tls" for each in plan.changes)
         rules = any(each.phase == "rules" for each in plan.changes)
+        kits = sum(1 for each in plan.changes if each.phase == "kits")
         steps: list[str] = []
-        if cluster.bin_directory is not None:
+        request = plan.effective == "not-reloaded"
+        if cluster.bin_directory is not None and not request:
             steps.append("try the new files on a throwaway cluster of the same programs")
-        steps.append(f"keep a copy of {len(changed)} file(s) that change")
+        if not request:
+            steps.append(f"keep a copy of {len(changed)} file(s) that change")
         steps.append(f"write {len(new)} new file(s), {sum(1 for each in new if each.secret)} of them secret")
         if plan.effective == "now":
             if tls:
                 steps.append("reload; prove by real connections that TLS is on")
+            if kits:
+                steps.append(f"make {kits} kit(s) with client certificates")
             if rules:
                 steps.append("change the rules; reload; prove who gets in and who does not")
             steps.append("if any of that fails: put everything back")
+        elif request:
+            steps.append("leave the server alone: the certificate comes later")
         elif plan.effective == "next-start":
             steps.append("leave the server down: all of it counts from its next start")
         else:
@@ -92,6 +115,8 @@ class ConfirmScreen(Step):
             rows.append(line(("  Known, and refused at their next login:", "bold $pg-warn")))
             for who in plan.locked_out[:6]:
                 rows += [line(("  ✗ " if number == 0 else "    ", "$pg-err"), text) for number, text in enumerate(wrap(who.who, width - 4))]
+            if len(plan.locked_out) > 6:
+                rows.append(line((f"    and {len(plan.locked_out) - 6} more in the preview, under Who", "$pg-muted")))
         content = lines(rows)
         self.query_one("#list", Static).update(as_ascii(content) if self.app.ascii else content)
 
@@ -99,6 +124,14 @@ class ConfirmScreen(Step):
         plan = self.app.journey.plan
         keys = [each.path.name for each in plan.changes if each.role in {"root-key", "intermediate-key"}] if plan else []
         keep = f"{', '.join(keys)}: take offline when this is done" if keys else "nothing new to keep safe"
+        if plan is not None and plan.effective == "not-reloaded":
+            return Meaning(
+                "Afterwards",
+                "a request to send to your CA",
+                "the key that waits",
+                "none: the files are yours",
+                ("You get", "To keep", "Undo"),
+            )
         return Meaning(
             "Afterwards",
             "a table of who gets in and who does not, seen, not assumed",
@@ -109,26 +142,29 @@ class ConfirmScreen(Step):
 
     def footer_keys(self) -> list[tuple[str, str]]:
         """Applying is a key that no typed-ahead Enter reaches."""
-        plan = self.app.journey.plan
-        first = ("Enter", "apply once the words are typed") if plan is not None and plan.locked_out else ("A", "apply")
+        first = ("Enter", "apply once the words are typed") if self._words() else ("A", "apply")
         return [first, ("Esc", "back"), ("F1", "explain")]
 
     def accept(self) -> None:
         """Enter applies only behind the typed words; otherwise it does nothing."""
-        plan = self.app.journey.plan
-        if plan is not None and plan.locked_out:
-            typed = self.query_one("#word-input", Input).value.strip().lower()
-            if typed == WORD:
-                self._go()
-            else:
-                self.complain(f"Somebody known would be refused. Type “{WORD}” to apply all the same, or go back.")
+        words = self._words()
+        for name, word, why in words:
+            field = self.query_one(f"#{name}-input", Input)
+            if field.value.strip().lower() != word:
+                field.focus()
+                # The objection takes lines away from the body.
+                self.call_after_refresh(field.scroll_visible, animate=False)
+                self.complain(f"{why[0].upper()}{why[1:]}. Type “{word}” to apply all the same, or go back.")
+                return
+        if words:
+            self._go()
             return
         self.complain("Enter applies nothing. A (capital) applies, Escape goes back.")
 
     def action_apply(self) -> None:
         """Apply."""
         plan = self.app.journey.plan
-        if plan is None or plan.locked_out:
+        if plan is None or self._words():
             return
         self._go()
 

@@ -92,6 +92,10 @@ class DirectoryStep(Step):
             description="inspect",
         )
 
+    def look_again(self) -> None:
+        """Inspect the same cluster anew, after something was done to it."""
+        self._inspect()
+
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.worker.name != "inspect" or event.state not in {WorkerState.SUCCESS, WorkerState.ERROR}:
             return

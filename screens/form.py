@@ -25,10 +25,10 @@ class FormStep(Step):
         journey = self.app.journey
         given = journey.given.values.get(key)
         if given is not None:
-            return self.spelled(key, str(given))
+            return self.spelled(key, _as_text(given))
         recommended = journey.recommended
         assert recommended is not None
-        return self.spelled(key, str(flat(recommended)[key]))
+        return self.spelled(key, _as_text(flat(recommended)[key]))
 
     def spelled(self, key: str, text: str) -> str:
         """Return an answer as the field shows it: places in the data directory by their relative names."""
@@ -69,12 +69,13 @@ class FormStep(Step):
                 text = self.typed(field)
                 if (
                     self.query_one(f"#{field}").has_class("-gone")
-                    or text == self.spelled(key, str(recommended[key]))
-                    or (not text and QUESTIONS[key].kind == "path")
+                    or text == self.spelled(key, _as_text(recommended[key]))
+                    or (not text and QUESTIONS[key].kind in {"path", "paths"})
                 ):
                     journey.take_back(key)
                     continue
-                toml = text if QUESTIONS[key].kind in {"integer", "boolean"} else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+                kind = QUESTIONS[key].kind
+                toml = text.lower() if kind in {"integer", "boolean"} else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
                 journey.given = parse_set([f"{key}={toml}"], journey.given)
                 journey.given = journey.given.with_value(key, journey.given.values[key], f"the step {self.KEY}")
             journey.answers = journey.plan = None
@@ -84,3 +85,8 @@ class FormStep(Step):
             journey.answers = None
             return f"{error.message} {error.hint or ''}".strip()
         return None
+
+
+def _as_text(value: object) -> str:
+    """Return an answer as one line of text: lists with commas."""
+    return ", ".join(str(each) for each in value) if isinstance(value, list | tuple) else str(value)

@@ -15,11 +15,12 @@ from textual.worker import Worker, WorkerState
 from pgssl_wizard.errors import WizardError
 from pgssl_wizard.plan.model import Plan, PlannedFile
 from pgssl_wizard.plan.secrets import masked
+from pgssl_wizard.screens import who
 from pgssl_wizard.screens.difference import difference, folded, squeezed
 from pgssl_wizard.screens.step import RAIL_FROM, Meaning, Step
 from pgssl_wizard.screens.text import as_ascii, fit, line, lines, short_path, wrap
 
-VIEWS = ("Files", "Certificates", "Rules", "Commands", "Findings")
+VIEWS = ("Files", "Certificates", "Rules", "Who", "Commands", "Findings")
 _SIGNS = {"create": ("+", "$pg-ok"), "modify": ("~", "$pg-warn"), "delete": ("-", "$pg-err")}
 _TEXTUAL = {"settings", "auto-settings", "rules", "maps"}
 
@@ -91,7 +92,7 @@ class PreviewStep(Step):
         """The planned files in the order of the tree: configuration, the server's, the CA's."""
         if self.plan is None:
             return []
-        order = {"configuration": 0, "data directory": 1, "your CA": 9}
+        order = {"configuration": 0, "data directory": 1, "clients' kits": 8, "your CA": 9}
         return sorted(self.plan.changes, key=lambda each: order.get(self._group(each), 5))
 
     # Drawing --------------------------------------------------------------------------------------------------------
@@ -133,6 +134,8 @@ class PreviewStep(Step):
             self._put("#shown", self._certificates(width))
         elif self.view_name == "Rules":
             self._put("#shown", self._rules())
+        elif self.view_name == "Who":
+            self._put("#shown", who.table(self.plan, width))
         elif self.view_name == "Commands":
             self._put("#shown", self._commands(width))
         else:
@@ -169,8 +172,12 @@ class PreviewStep(Step):
 
     def _group(self, each: PlannedFile) -> str:
         assert self.plan is not None
+        if each.role in {"request", "requested-key", "record"}:
+            return "the request"
         if each.phase == "ca":
             return "your CA"
+        if each.phase == "kits":
+            return "clients' kits"
         if each.role in _TEXTUAL:
             return "configuration"
         return "data directory" if self.plan.data_directory in each.path.parents else short_path(each.path.parent, 26)
@@ -193,8 +200,21 @@ class PreviewStep(Step):
         ]
         if each.role in _TEXTUAL:
             return lines([*head, *difference(each.before, each.after, self._shown_width(), squeeze=each.role == "rules").rows])
-        if each.secret:
-            return lines([*head, Content(""), line("A private key, made at apply. It is never shown, logged or copied.")])
+        if each.role in {"crl", "ca-crl"}:
+            return lines([*head, Content(""), line("Which client certificates count no longer: revocation lists, signed by their CAs.")])
+        if each.role == "kit":
+            text = "A directory for one role: certificate, key, root and the settings for every driver. Made once TLS is proved; undo leaves it."
+            rows = [line((row, "$pg-fg")) for row in wrap(text, max(20, self._shown_width() - 2))]
+            return lines([*head, Content(""), *rows, Content(""), *self._in_words(each)])
+        if each.role == "record":
+            return lines([*head, Content(""), line("Where the request and its key are, so that the wizard finds them again.")])
+        if each.secret and not each.holds:
+            text = "A private key, made at apply. It is never shown, logged or copied."
+            if each.key_file is not None:
+                text = f"The private key from {each.key_file}. It is never shown or logged."
+            elif each.action == "delete":
+                text = "The private key that waited: it goes to its place."
+            return lines([*head, Content(""), *(line(row) for row in wrap(text, max(20, self._shown_width() - 2)))])
         return lines([*head, Content(""), *self._in_words(each)])
 
     def _shown_width(self) -> int:
@@ -207,10 +227,10 @@ class PreviewStep(Step):
         from pgssl_wizard.certificates.describe import in_words  # noqa: PLC0415
 
         rows: list[Content] = []
-        for number, profile in enumerate(each.chain or ((each.profile,) if each.profile else ())):
+        profiles = each.chain or ((each.profile,) if each.profile else ())
+        for number, words in enumerate(each.holds or [in_words(profile) for profile in profiles]):
             if number:
                 rows += [Content(""), line(("followed by", "$pg-muted"))]
-            words = in_words(profile)
             rows.append(line((words[0], "bold $pg-bright")))
             for text in words[1:]:
                 rows += [line(f"  {row}") for row in wrap(text, 60)]
@@ -249,7 +269,7 @@ class PreviewStep(Step):
                 rows.append(line(("      + ", "$pg-ok"), (f"# {masked(each.before)}", "$pg-ok on $pg-add")))
         if self.plan.locked_out:
             rows += [Content(""), line(("Known, and refused afterwards", "bold $pg-warn"))]
-            rows += [line(("! ", "$pg-warn"), f"{who.who}: {who.message}") for who in self.plan.locked_out]
+            rows += [line(("! ", "$pg-warn"), f"{known.who}: {known.message}") for known in self.plan.locked_out]
         return lines(rows)
 
     def _commands(self, width: int) -> Content:
@@ -292,10 +312,13 @@ class PreviewStep(Step):
             "now": "reloads, no restart; sessions that are connected stay",
             "next-start": "nothing now: the server is down, it counts from its start",
             "restart-needed": "! the server must be restarted before it can read the key",
-            "not-reloaded": "nothing now",
+            "not-reloaded": "nothing of the server changes; then a wait for your CA",
         }[plan.effective]
         if plan.locked_out:
             words = f"! {len(plan.locked_out)} known client(s) are refused at their next login"
+        if plan.effective == "not-reloaded":
+            after = "the request and its key are yours: no undo touches them"
+            return Meaning("What happens", "a request for your CA", words, after, ("You get", "It costs", "Afterwards"))
         required = plan.answers.clients.encryption == "required"
         get = "a verified server" + ("; plaintext refused" if required else "; plaintext still let in")
         return Meaning(
@@ -332,9 +355,10 @@ class PreviewStep(Step):
             self.complain("Nothing is written under --read-only. s and plan -o are off as well.")
             return
         from pgssl_wizard.screens.confirm import ConfirmScreen  # noqa: PLC0415
+        from pgssl_wizard.screens.passphrases import PassphrasesScreen  # noqa: PLC0415
 
         self.app.answered[self.KEY] = self.in_words()
-        self.app.push_screen(ConfirmScreen())
+        self.app.push_screen(PassphrasesScreen() if self.plan.asks else ConfirmScreen())
 
     def action_view(self, by: int) -> None:
         """Show the next view."""

@@ -14,6 +14,7 @@ from textual.worker import Worker, WorkerState
 from pgssl_wizard.change.model import Change
 from pgssl_wizard.errors import WizardError
 from pgssl_wizard.proof.model import Attempt
+from pgssl_wizard.screens.directory import DirectoryStep
 from pgssl_wizard.screens.step import Meaning, Step
 from pgssl_wizard.screens.text import Piece, as_ascii, fit, line, lines, short_path, wrap
 
@@ -29,6 +30,8 @@ class ProofStep(Step):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("u", "undo", "undo"),
         Binding("c", "copy", "copy"),
+        Binding("p", "card", "card"),
+        Binding("b", "bring", "bring the answer", show=False),
         Binding("down,j", "scroll_body(1)", show=False),
         Binding("up,k", "scroll_body(-1)", show=False),
     ]
@@ -51,6 +54,8 @@ class ProofStep(Step):
             return line(("Undone: everything is as it was before", "bold $pg-bright"))
         if change is None or change.id is None:
             return line(("Nothing had to be done", "bold $pg-bright"))
+        if change.effective == "not-reloaded":
+            return line(("Requested: send it to your CA", "bold $pg-bright"))
         if not change.proved:
             words = {
                 "next-start": "Written; it counts from the server's next start",
@@ -63,6 +68,8 @@ class ProofStep(Step):
 
     def sentence(self) -> str:
         count = len([each for each in self._attempts() if each.outcome != "not-tried"])
+        if self._is_request:
+            return "Nothing of the server has changed."
         if self.undone or not count:
             return "What was made for you stays: the CA's directory is yours."
         return f"{count} attempts made just now with libpq, as clients do."
@@ -112,6 +119,7 @@ class ProofStep(Step):
                 line(("·", "$pg-fg"), (" encrypted, but the name goes unchecked", "$pg-muted")),
             ]
             rows += legend if width < 62 else [line(legend[0], "    ", legend[1])]
+        rows += self._by_kits(width)
         for each in self._attempts():
             if not each.as_expected:
                 rows += [
@@ -137,12 +145,27 @@ class ProofStep(Step):
             rows += [Content(""), *self._handed_over(width)]
         return rows
 
+    def _by_kits(self, width: int) -> list[Content]:
+        """What roles met that were tried by their kits."""
+        tried = self._attempts()
+        rows: list[Content] = []
+        for shown in (each for each in tried if each.certificate == "right" and each.as_expected):
+            bare = next((each for each in tried if (each.user, each.certificate) == (shown.user, "none")), None)
+            words = "let in with its certificate" if shown.outcome == "accept" else "refused with its certificate"
+            if bare is not None and bare.as_expected:
+                words += ", refused without" if bare.outcome == "reject" else ", and without"
+            rows += [
+                line(("✓ " if number == 0 else "  ", "$pg-ok"), text)
+                for number, text in enumerate(wrap(f"{shown.user}: {words}", width - 2))
+            ]
+        return rows
+
     def _table(self) -> list[Content]:
         attempts = [each for each in self._attempts() if each.certificate == "none"]
         if not attempts:
             return []
-        first = attempts[0].host
-        cells = {(each.sslmode, each.root): each for each in attempts if each.host == first}
+        first, user = attempts[0].host, attempts[0].user
+        cells = {(each.sslmode, each.root): each for each in attempts if (each.host, each.user) == (first, user)}
         width = 14
         rows = [
             line((fit("sslmode", 14), "$pg-muted"), *[(fit(text, width), "$pg-muted") for text in ("no root", "right root", "wrong root")])
@@ -180,6 +203,8 @@ class ProofStep(Step):
         if change is None or plan is None or cluster is None:
             return []
         found: list[tuple[str, list[str], str]] = []
+        if change.effective == "not-reloaded":
+            return self._requested(width)
         if change.trust_anchor:
             found.append(("Hand to clients", [short_path(change.trust_anchor, width)], "$pg-fg"))
             if change.trust_anchor_sha256:
@@ -187,6 +212,10 @@ class ProofStep(Step):
                 text = ":".join(digest[n : n + 2] for n in range(0, len(digest), 2))
                 found.append(("  SHA-256", [text] if len(text) <= width else [text[: width - 12] + "…" + text[-8:]], "$pg-muted"))
         found.append(("Connect with", self._psql(width), "$pg-fg"))
+        if plan.answers.clients.roles:
+            count = len(plan.answers.clients.roles)
+            place = short_path(plan.answers.clients.directory, width)
+            found.append(("Kits", [place, f"{count}, each to its role alone, over a way that nobody reads"], "$pg-fg"))
         keys = [path for path in change.kept if path.name.endswith(".key")]
         if keys:
             found.append(("Take offline", [short_path(path, width) for path in keys], "$pg-warn"))
@@ -195,7 +224,23 @@ class ProofStep(Step):
             ends = served.chain[0].not_after
             days = plan.answers.certificate.days
             found.append(("Renew by", [f"{ends - timedelta(days=days / 3):%Y-%m-%d}, a third before its end"], "$pg-fg"))
+            lines_of = self.app.journey.upkeep()
+            found.append(("Renewed by" if lines_of.renew else "Watched by", wrap(lines_of.renew or lines_of.check, width), "$pg-fg"))
+            if lines_of.renew:
+                found.append(("Watched by", wrap(lines_of.check, width), "$pg-fg"))
         return found
+
+    def _requested(self, width: int) -> list[tuple[str, list[str], str]]:
+        """Return where the request and its key are, and what comes next."""
+        plan = self.app.journey.plan
+        paths = {each.role: short_path(each.path, width) for each in plan.changes} if plan else {}
+        then = wrap("b, or open the wizard again some day: it finds the request, and asks for what the CA sent", width)
+        found = [("Send to your CA", "request"), ("Its key waits", "requested-key")]
+        return [*((label, [paths[role]], "$pg-fg") for label, role in found if role in paths), ("Then", then, "$pg-fg")]
+
+    @property
+    def _is_request(self) -> bool:
+        return self.change is not None and self.change.effective == "not-reloaded"
 
     def _psql(self, width: int) -> list[str]:
         text = self.connection_string()
@@ -228,6 +273,8 @@ class ProofStep(Step):
                 "",
                 ("You have", "Mind", ""),
             )
+        if self._is_request:
+            return Meaning("Afterwards", "a request, and a key that never leaves this machine", "the server is as it was", "")
         return Meaning(
             "Afterwards",
             "the evidence above, and pgssl-wizard verify at any time",
@@ -241,6 +288,11 @@ class ProofStep(Step):
         handed = {label.strip(): texts for label, texts, _ in self._hand_over(self.main_width() - 14)}
         if self.undone or not handed:
             return super()._strip(meaning)
+        if self._is_request:
+            width = self.main_width() - 18
+            shown = [(label, " ".join(texts)) for label, texts in handed.items()]
+            texts = [line((fit(label, 18), "$pg-muted"), (fit(text, width).rstrip(), "$pg-fg")) for label, text in shown]
+            return lines([line(("Next", "bold $pg-bright"), (" " + "─" * (self.main_width() - 5), "$pg-line")), *texts])
         rows = [line(("Hand over", "bold $pg-bright"), (" " + "─" * (self.main_width() - 10), "$pg-line"))]
         offline = ", ".join(handed.get("Take offline", []))
         renew = handed.get("Renew by", [""])[0].partition(",")[0]
@@ -272,9 +324,13 @@ class ProofStep(Step):
 
     def footer_keys(self) -> list[tuple[str, str]]:
         """Enter ends here."""
+        if self._is_request:
+            return [("Enter", "done"), ("b", "bring the answer"), ("c", "copy the path"), ("F1", "explain")]
         keys = [("Enter", "done"), ("↓", "more"), ("c", "copy")]
         if not self.undone and self.change is not None and self.change.id is not None:
             keys.append(("u", "undo"))
+        if not self.undone and self.change is not None and self.change.card:
+            keys.append(("p", "card of the CA"))
         return [*keys, ("F1", "explain")]
 
     def in_words(self) -> str:
@@ -288,17 +344,49 @@ class ProofStep(Step):
     def action_back(self) -> None:
         """The change is made; going back would pretend otherwise."""
         if not self.busy:
-            self.complain("The change is made. u undoes it; Enter ends.")
+            self.complain("The request is written; Enter ends." if self._is_request else "The change is made. u undoes it; Enter ends.")
+
+    def action_card(self) -> None:
+        """Show the card of the CA that was made."""
+        plan = self.app.journey.plan
+        if self.change is None or not self.change.card or plan is None or self.undone:
+            return
+        from pgssl_wizard.certificates.custody import NAME  # noqa: PLC0415
+        from pgssl_wizard.screens.save import SaveCard  # noqa: PLC0415
+
+        self.app.push_screen(SaveCard(plan.answers.certificate.ca_directory / NAME))
 
     def action_copy(self) -> None:
         """Copy the connection string."""
-        if self.app.journey.plan is not None:
+        plan = self.app.journey.plan
+        if plan is not None and self._is_request:
+            self.app.copy_to_clipboard(next((str(each.path) for each in plan.changes if each.role == "request"), ""))
+            self.notify("The request's path is copied, if this terminal passes it on.", markup=False)
+        elif plan is not None:
             self.app.copy_to_clipboard(self.connection_string())
             self.notify("The connection string is copied, if this terminal passes it on.", markup=False)
+
+    def action_bring(self) -> None:
+        """Begin again on the same cluster, where the request is found."""
+        if self._is_request and not self.busy:
+            self.app.call_later(self._begin_again)
+
+    def _begin_again(self) -> None:
+        app = self.app
+        app.written = False
+        for key in ("preview", "apply"):
+            app.answered.pop(key, None)
+        app.go_back_to("cluster")
+        first = app.screen
+        if isinstance(first, DirectoryStep):
+            first.look_again()
 
     def action_undo(self) -> None:
         """Ask, then undo."""
         if self.undone or self.busy or self.change is None or self.change.id is None:
+            return
+        if self._is_request:
+            self.complain("There is nothing to undo: the request and its key are yours. Move them away if you want another.")
             return
         from pgssl_wizard.screens.question import Question  # noqa: PLC0415
 

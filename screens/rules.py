@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -11,9 +13,12 @@ from textual.message import Message
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
+from pgssl_wizard.answers import Given
 from pgssl_wizard.errors import WizardError
+from pgssl_wizard.journey import Journey
 from pgssl_wizard.plan.model import Plan, RuleChange
 from pgssl_wizard.plan.secrets import masked
+from pgssl_wizard.rule_answers import RuleAnswer
 from pgssl_wizard.screens.step import Meaning, Step
 from pgssl_wizard.screens.text import as_ascii, fit, line, lines
 from pgssl_wizard.screens.widgets.options import Option, Options
@@ -24,6 +29,13 @@ _OPTIONS = (
 )
 
 
+#: What can be said of one rule, in turn; None is what is said of all.
+_TURNS: dict[str, tuple[str | None, ...]] = {
+    "encryption": (None, "leave", "required"),
+    "certificates": (None, "none", "verify-ca", "verify-full", "cert"),
+}
+
+
 class RuleTable(Static, can_focus=True):
     """The rules, one row each; Up and Down move, and the table scrolls with the body."""
 
@@ -32,19 +44,43 @@ class RuleTable(Static, can_focus=True):
         Binding("up", "move(-1)", show=False),
         Binding("pagedown", "move(10)", show=False),
         Binding("pageup", "move(-10)", show=False),
+        Binding("e", "turn('encryption')", show=False),
+        Binding("c", "turn('certificates')", show=False),
+        Binding("m", "map", show=False),
+        Binding("x", "as_others", show=False),
     ]
 
     class Moved(Message):
         """Another rule is highlighted."""
 
+    class Said(Message):
+        """Something is said of the highlighted rule; nothing: it is to be as the others."""
+
+        def __init__(self, change: RuleChange, **said: str | None) -> None:
+            super().__init__()
+            self.change = change
+            self.said = said
+
+    class Mapped(Message):
+        """The highlighted rule gets a map with these entries; an empty name takes it away."""
+
+        def __init__(self, change: RuleChange, name: str, entries: str) -> None:
+            super().__init__()
+            self.change = change
+            self.name = name
+            self.entries = entries
+
     def __init__(self) -> None:
         super().__init__(id="table", markup=False)
         self.changes: list[RuleChange] = []
+        self.single: Mapping[tuple[Path, int], RuleAnswer] = {}
+        self.entries: Mapping[str, str] = {}
         self.index = 0
 
-    def set_changes(self, changes: list[RuleChange]) -> None:
-        """Show these rules."""
+    def set_changes(self, changes: list[RuleChange], single: Mapping[tuple[Path, int], RuleAnswer]) -> None:
+        """Show these rules, and which of them are not as the others."""
         self.changes = changes
+        self.single = single
         self.index = min(self.index, max(0, len(changes) - 1))
         self.draw()
 
@@ -52,6 +88,39 @@ class RuleTable(Static, can_focus=True):
     def current(self) -> RuleChange | None:
         """The highlighted rule."""
         return self.changes[self.index] if self.changes else None
+
+    @property
+    def said(self) -> RuleAnswer | None:
+        """What is said of the highlighted rule alone."""
+        change = self.current
+        return self.single.get((change.file, change.line)) if change is not None else None
+
+    def action_turn(self, what: str) -> None:
+        """Say the next thing of the highlighted rule."""
+        change, values = self.current, _TURNS[what]
+        if change is None or change.action == "add":
+            return
+        now = getattr(self.said, what, None)
+        self.post_message(self.Said(change, **{what: values[(values.index(now) + 1) % len(values)]}))
+
+    def action_map(self) -> None:
+        """Ask which map translates names for this rule."""
+        change = self.current
+        if change is None or change.action == "add":
+            return
+        from pgssl_wizard.screens.map import MapSheet  # noqa: PLC0415 - few rules have one
+
+        def answered(said: tuple[str, str] | None) -> None:
+            if said is not None:
+                self.post_message(self.Mapped(change, *said))
+
+        name = self.said.map if self.said else ""
+        self.app.push_screen(MapSheet(name, self.entries.get(name, "")), answered)
+
+    def action_as_others(self) -> None:
+        """Say nothing of this rule any more."""
+        if self.current is not None and self.said is not None:
+            self.post_message(self.Said(self.current, encryption=None, certificates=None, map=""))
 
     def action_move(self, by: int) -> None:
         """Move the highlight; above the first rule stand the answers."""
@@ -129,6 +198,9 @@ class RuleTable(Static, can_focus=True):
         else:
             who, who_style = "", "$pg-muted"
         base = "$pg-muted" if change.action == "keep" else "$pg-fg"
+        if (change.file, change.line) in self.single and change.action != "add":
+            # A word that holds without colour too.
+            after = f"* {after}"
         mark = " on $pg-mark" if on else ""
         if on:
             base = "bold $pg-mark-fg"
@@ -154,12 +226,36 @@ class RulesStep(Step):
     KEY = "rules"
     TITLE = "Who may still connect without TLS?"
     TABLE = True
-    KEYS: ClassVar[tuple[tuple[str, str], ...]] = (("Tab", "rules"),)
+    KEYS: ClassVar[tuple[tuple[str, str], ...]] = (("Tab", "rules"), ("w", "who gets in?"))
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("w", "explore", show=False)]
+
+    def action_explore(self) -> None:
+        """Open the explorer."""
+        if self._plan is None:
+            return
+        from pgssl_wizard.screens.explorer import ExplorerScreen  # noqa: PLC0415
+
+        self.app.push_screen(ExplorerScreen())
+
+    def footer_keys(self) -> Iterable[tuple[str, str]]:
+        """In the table, keys that say something of one rule."""
+        if not self.query_one(RuleTable).has_focus:
+            return super().footer_keys()
+        return [
+            ("Enter", "next"),
+            ("e", "TLS"),
+            ("c", "certificate"),
+            ("m", "map"),
+            ("x", "as the others"),
+            ("Esc", "back"),
+            ("F1", "explain"),
+        ]
 
     def __init__(self) -> None:
         super().__init__()
         self.ready = False
         self._plan: Plan | None = None
+        self._said_before: Given | None = None
 
     def fields(self) -> ComposeResult:
         answers = (self.app.journey.answers or self.app.journey.complete()).clients
@@ -178,6 +274,39 @@ class RulesStep(Step):
 
     def on_rule_table_moved(self) -> None:
         self.redraw_meaning()
+        self.show("footer", self._footer())
+
+    def on_rule_table_said(self, message: RuleTable.Said) -> None:
+        change = message.change
+        self._say(lambda journey: journey.answer_rule(change.file, change.line, **message.said))
+
+    def on_rule_table_mapped(self, message: RuleTable.Mapped) -> None:
+        change = message.change
+
+        def answer(journey: Journey) -> None:
+            if message.name:
+                journey.answer_map(message.name, message.entries)
+            journey.answer_rule(change.file, change.line, map=message.name)
+
+        self._say(answer)
+
+    def _say(self, answer: Callable[[Journey], None]) -> None:
+        """Take what is said of one rule, and plan anew."""
+        journey = self.app.journey
+        before = journey.given
+        try:
+            answer(journey)
+            journey.complete()
+        except WizardError as error:
+            journey.given = before
+            journey.answers = None
+            self.complain(f"{error.message} {error.hint or ''}".strip())
+            return
+        self._said_before = self._said_before or before
+        table = self.query_one(RuleTable)
+        table.single, table.entries = journey.single_rules(), journey.map_entries()
+        self.complain("")
+        self._plan_anew()
 
     def _take(self) -> None:
         journey = self.app.journey
@@ -187,9 +316,11 @@ class RulesStep(Step):
 
     def _plan_anew(self) -> None:
         self.ready = False
-        self.run_worker(
-            self.app.journey.make_plan, thread=True, exclusive=True, exit_on_error=False, name="plan", description="make the plan"
-        )
+        self.run_worker(self._planned, thread=True, exclusive=True, exit_on_error=False, name="plan", description="make the plan")
+
+    def _planned(self) -> tuple[Plan, Mapping[tuple[Path, int], RuleAnswer]]:
+        journey = self.app.journey
+        return journey.make_plan(), journey.single_rules()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.worker.name != "plan" or event.state not in {WorkerState.SUCCESS, WorkerState.ERROR}:
@@ -198,13 +329,22 @@ class RulesStep(Step):
         if event.state == WorkerState.ERROR:
             error = event.worker.error
             hint = f" {error.hint}" if isinstance(error, WizardError) and error.hint else ""
-            self._plan = None
             self.complain(f"{error}{hint}")
             self.app.enters_waiting = 0
+            if self._said_before is not None:
+                # What was said of a rule cannot be; it is as before, and so is what is shown.
+                self.app.journey.given, self._said_before = self._said_before, None
+                self.app.journey.answers = None
+                self.redraw()
+                return
+            self._plan = None
         else:
-            self._plan = event.worker.result
-            assert self._plan is not None
-            self.query_one(RuleTable).set_changes(list(self._plan.rules))
+            assert event.worker.result is not None
+            self._plan, single = event.worker.result
+            self._said_before = None
+            table = self.query_one(RuleTable)
+            table.entries = self.app.journey.map_entries()
+            table.set_changes(list(self._plan.rules), single)
         self.redraw()
         if event.state == WorkerState.SUCCESS and self.open:
             self.app.release_enter(self.accept)
@@ -241,6 +381,8 @@ class RulesStep(Step):
         if change.action == "add":
             return Meaning("The last line", "plaintext is refused in clear words, not by “no entry”", "nothing", "TLS")
         head = f"Line {change.line}: {change.note}" if change.note else f"Line {change.line}"
+        if table.said is not None:
+            head = f"Line {change.line}, by itself: {_in_words(table.said)}"
         plain = (
             f"! {change.plain_sessions} plaintext session(s) come in here now"
             if change.plain_sessions
@@ -279,6 +421,16 @@ class RulesStep(Step):
         if self.query_one(Options).current.value == "optional" and not changing:
             return "plaintext stays"
         return f"{changing} of {sum(1 for change in self._plan.rules if change.action != 'add')} change"
+
+
+def _in_words(said: RuleAnswer) -> str:
+    """Return what is said of one rule, in words."""
+    parts = [
+        f"TLS {said.encryption}" if said.encryption else "",
+        f"certificate {said.certificates}" if said.certificates else "",
+        f"map {said.map}" if said.map else "",
+    ]
+    return ", ".join(part for part in parts if part)
 
 
 def _share(wants: list[int], spare: int) -> list[int]:

@@ -42,6 +42,10 @@ class Meaning:
     place: str = "In postgresql.conf"
 
 
+class _Body(VerticalScroll, can_focus=False, inherit_bindings=False):
+    """Holds what does not fit; the arrow keys are the step's, which moves the focus and scrolls to it."""
+
+
 class Step(Screen[None]):
     """One step of the wizard.
 
@@ -93,7 +97,7 @@ class Step(Screen[None]):
             with Vertical(id="main"):
                 yield Static(id="title", markup=False)
                 yield Static(id="sentence", markup=False)
-                with VerticalScroll(id="body", can_focus=False):
+                with _Body(id="body"):
                     yield from self.fields()
                 yield Static(id="problem", markup=False)
                 yield Static(id="strip", markup=False)

@@ -15,6 +15,7 @@ from pgssl_wizard.answers import (
     QUESTIONS,
     Answers,
     CertificateAnswers,
+    ClientAnswers,
     FileAnswers,
     Given,
     ServerAnswers,
@@ -32,6 +33,7 @@ RECOMMENDED = Answers(
     server=ServerAnswers(("db.example.com", "10.0.0.5")),
     certificate=CertificateAnswers(ca_directory=Path("/home/dba/ca")),
     files=FileAnswers(DATA / "server.crt", DATA / "server.key", DATA / "root.crt"),
+    clients=ClientAnswers(directory=Path("/home/dba/clients")),
 )
 
 Write = Callable[[str], Path]
@@ -65,7 +67,6 @@ def test_nothing_given_is_what_is_recommended() -> None:
 
 
 def test_every_key_of_the_contract_can_be_given_with_its_default(write: Write) -> None:
-    """Keys that are not built yet too, as long as they ask for nothing."""
     given = read_file(
         write("""
 version = 1
@@ -116,11 +117,13 @@ name = "CN"
 ca = ""
 roles = []
 directory = "clients"
+known = []
 maps = []
 """)
     )
     assert set(given.values) | {"clients.rule"} == set(QUESTIONS)
-    assert whole(given) == replace(RECOMMENDED, certificate=replace(RECOMMENDED.certificate, ca_directory=given.base / "ca"))
+    certificate = replace(RECOMMENDED.certificate, ca_directory=given.base / "ca")
+    assert whole(given) == replace(RECOMMENDED, certificate=certificate, clients=ClientAnswers(directory=given.base / "clients"))
 
 
 @pytest.mark.parametrize(
@@ -179,17 +182,6 @@ def test_an_error_in_the_file_names_its_line(write: Write, text: str, line: int,
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("[certificate]\nsource = 'request'\n", 2, "not built yet"),
-        ("[certificate]\nimport_certificate = ['x.pem']\n", 2, "not built yet"),
-        ("[certificate]\npassphrase = 'prompt'\n", 2, "not built yet"),
-        ("[certificate]\nencrypt_ca_key = true\n", 2, "not built yet"),
-        ("[certificate]\npassphrase_reload = false\n", 2, "not built yet"),
-        ("[clients]\nname = 'DN'\n", 2, "not built yet"),
-        ("[clients]\nroles = ['app']\n", 2, "not built yet"),
-        ("[clients]\nmaps = [{ map = 'm', system_user = 's', role = 'r' }]\n", 2, "not built yet"),
-        ("[[clients.rule]]\nmatch = 'host all all all md5'\n", 1, "not built yet"),
-        ("[protocol]\nprofile = 'custom'\ndh_params = 'dh.pem'\n", 3, "not built yet"),
-        ("[files]\ncrl = 'x.crl'\n", 2, "not built yet"),
         ("[server]\nnames = []\n", 2, "At least one name"),
         ("[server]\nnames = [\n 'db.example.com:5432']\n", 2, "cannot be a name"),
         ("[protocol]\nciphers = 'HIGH'\n", 2, "only with protocol.profile"),
@@ -203,13 +195,16 @@ def test_an_error_in_the_file_names_its_line(write: Write, text: str, line: int,
         ("[certificate]\nca_name = ''\n", 2, "1 to 51 characters"),
         ("[certificate]\nca_directory = '/srv/pg/data/ca'\n", 2, "must not lie in the data directory"),
         ("[clients]\ncertificates = 'verify-ca'\n[certificate]\nsource = 'self-signed'\n", 2, "signs no client certificates"),
-        ("[files]\nkey = 'server.crt'\n", 2, "three different files"),
+        ("[files]\nca = 'server.crt'\n", 2, "a file of its own"),
+        ("[certificate]\npassphrase = 'command'\n", 2, "needs that command"),
+        ("[certificate]\npassphrase_command = 'cat x'\n", 2, "counts only with"),
+        ("[certificate]\npassphrase = 'prompt'\npassphrase_reload = false\n", 3, "counts only with"),
+        ("[certificate]\nsource = 'self-signed'\nencrypt_ca_key = true\n", 3, "where a CA is made"),
         ("[files]\nkey_owner = 'root'\n", 2, "needs the group"),
         ("[files]\nkey_group = 'ssl-cert'\n", 2, "counts only with files.key_owner"),
     ],
 )
 def test_values_that_cannot_be_or_do_not_fit_together_name_a_line(write: Write, text: str, line: int, words: str) -> None:
-    """What is not built yet is refused, never ignored; so is what contradicts itself."""
     path = write(text)
     with pytest.raises(UnusableInput) as caught:
         whole(read_file(path))

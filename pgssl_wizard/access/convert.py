@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, Required, TypedDict
 
+from pgssl_wizard.errors import UnusableInput
 from pgssl_wizard.files.bulk import uncollected
 from pgssl_wizard.files.hba import Rule, Token
 from pgssl_wizard.files.hba_edit import LinesEditor
@@ -24,16 +26,27 @@ LAST_LINE = "hostnossl all,replication all all reject"
 #: What the method `cert` keeps of the options of the method it replaces. A map stays behind: it was written for other names,
 #: of Kerberos principals or LDAP entries, and might let a certificate in as somebody else.
 _KEPT_BY_CERT = frozenset({"clientname"})
+#: Methods beside which the server takes a map.
+_MAPPED = frozenset({"cert", "ident", "peer", "gss", "sspi", "oauth"})
 #: How much a rule asks of a client's certificate; a rule that asks for more than is wanted stays as it is.
 _STRENGTH = {None: 0, "0": 0, "no-verify": 0, "verify-ca": 1, "verify-full": 2, "cert": 3}
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the person asked of the rules."""
+    """What the person asked of the rules.
+
+    Attributes:
+        encryption_required: plaintext is let in no more.
+        certificates: what clients must show.
+        map: which map translates their names; empty for none.
+        by_dn: the whole name of the certificate counts, not the common name (14 and later).
+    """
 
     encryption_required: bool
     certificates: Certificates = "none"
+    map: str = ""
+    by_dn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +73,14 @@ class _Step:
     note: str = ""
 
 
-def convert(rules: Sequence[Rule], data: Mapping[Path, bytes], hba_file: Path, major: int, wanted: Wanted) -> Conversion:
+def convert(
+    rules: Sequence[Rule],
+    data: Mapping[Path, bytes],
+    hba_file: Path,
+    major: int,
+    wanted: Wanted,
+    single: Mapping[tuple[Path, int], Wanted] = MappingProxyType({}),
+) -> Conversion:
     """Return what changes.
 
     Args:
@@ -69,34 +89,47 @@ def convert(rules: Sequence[Rule], data: Mapping[Path, bytes], hba_file: Path, m
         hba_file: where the last line goes.
         major: decides continuation lines.
         wanted: what the person asked for.
+        single: what differs for one rule, by its file and line.
+
+    Raises:
+        UnusableInput: a map beside a method that takes none; names the rule.
     """
     with uncollected():
-        return _converted(rules, data, hba_file, major, wanted)
+        return _converted(rules, data, hba_file, major, wanted, single)
 
 
-def _converted(rules: Sequence[Rule], data: Mapping[Path, bytes], hba_file: Path, major: int, wanted: Wanted) -> Conversion:
-    demand = wanted.certificates if wanted.certificates in {"verify-ca", "verify-full", "cert"} else None
+def _converted(
+    rules: Sequence[Rule],
+    data: Mapping[Path, bytes],
+    hba_file: Path,
+    major: int,
+    usual: Wanted,
+    single: Mapping[tuple[Path, int], Wanted],
+) -> Conversion:
     editors: dict[Path, LinesEditor] = {}
     changes: list[RuleChange] = []
     # A file that is included twice holds each rule once.
     done: dict[tuple[Path, int], tuple[str, ...]] = {}
-    steps: dict[tuple[str, str, str | None], _Step] = {}
+    steps: dict[tuple[str, str, str | None, Wanted], _Step] = {}
     for rule in rules:
         editor = editors.get(rule.file)
         if editor is None:
             editor = editors[rule.file] = LinesEditor(data[rule.file], major)
-        key = (rule.type, rule.method, _demanded(rule))
-        step = steps.get(key) or steps.setdefault(key, _step(*key, wanted, demand))
-        before = editor.before(rule.line)
         place = (rule.file, rule.line)
+        wanted = single.get(place, usual) if single else usual
+        key = (rule.type, rule.method, _demanded(rule), wanted)
+        step = steps.get(key) or steps.setdefault(key, _step(*key))
+        if wanted.map or wanted.by_dn:
+            step = _named(rule, step, wanted)
+        before = editor.before(rule.line)
         if step.action == "keep":
             after: tuple[str, ...] = (before,)
         elif place in done:
             after = done[place]
         else:
-            after = done[place] = _apply(editor, rule, step, demand)
+            after = done[place] = _apply(editor, rule, step, wanted)
         changes.append(RuleChange(rule.file, rule.line, before, after, step.action, _table(rule), step.note))
-    if wanted.encryption_required and not _has_last_line(rules):
+    if usual.encryption_required and not _has_last_line(rules):
         if hba_file not in editors:
             editors[hba_file] = LinesEditor(data[hba_file], major)
         editors[hba_file].append(LAST_LINE)
@@ -106,7 +139,12 @@ def _converted(rules: Sequence[Rule], data: Mapping[Path, bytes], hba_file: Path
     return Conversion(tuple(changes), {path: new for path, new in files.items() if new != data[path]})
 
 
-def _step(kind: str, method: str, has: str | None, wanted: Wanted, demand: str | None) -> _Step:
+def _demand(wanted: Wanted) -> str | None:
+    return wanted.certificates if wanted.certificates in {"verify-ca", "verify-full", "cert"} else None
+
+
+def _step(kind: str, method: str, has: str | None, wanted: Wanted) -> _Step:
+    demand = _demand(wanted)
     if kind in {"local", "hostgssenc"} or method == "reject":
         return _Step("keep", note="stays")
     if kind == "hostssl":
@@ -136,19 +174,43 @@ def _demanded(rule: Rule) -> str | None:
     return "verify-ca" if value == "1" else value
 
 
-def _apply(editor: LinesEditor, rule: Rule, step: _Step, demand: str | None) -> tuple[str, ...]:
+def _named(rule: Rule, step: _Step, wanted: Wanted) -> _Step:
+    """Return the step of a rule whose certificates name roles by a map or by their whole name, refusing what the server would not load."""
+    takes_certificate = step.first == "hostssl" or step.second == "hostssl" or (step.action == "keep" and rule.type == "hostssl")
+    demand = (_demand(wanted) if step.certificate else None) or _demanded(rule)
+    method = "cert" if demand == "cert" else rule.method
+    if wanted.map and (step.action == "comment-out" or method not in _MAPPED):
+        raise UnusableInput(
+            f"A map goes with the method cert (or ident, peer, gss, sspi, oauth), and the method of this rule is {method}.",
+            where=f"{rule.file}:{rule.line}",
+            hint="Ask it for certificates = “cert”, or leave the map out: beside a password, the certificate has to name the role itself.",
+            code="map-without-method",
+        )
+    wrong_map = bool(wanted.map) and rule.option("map") != wanted.map
+    wrong_name = wanted.by_dn and takes_certificate and demand in {"verify-full", "cert"} and rule.option("clientname") != "DN"
+    if step.action != "keep" or not (wrong_map or wrong_name):
+        return step
+    return _Step("change", rule.type, None, rule.type == "hostssl", "the certificate's name is read in another way")
+
+
+def _apply(editor: LinesEditor, rule: Rule, step: _Step, asked: Wanted) -> tuple[str, ...]:
     """Change a rule; return the lines that take its place."""
     if step.action == "comment-out":
         editor.comment_out(rule.line)
         return ()
     # The rule that is changed for TLS: the second one when a GSS twin goes first.
     tls_first = step.first == "hostssl"
-    wanted = demand if step.certificate else None
-    editor.change(rule.line, **_change(rule, step.first, wanted if tls_first else None))
+    demand = _demand(asked) if step.certificate else None
+    if demand is not None and _STRENGTH.get(_demanded(rule), 0) >= _STRENGTH[demand]:
+        # It asks for as much already, or for more.
+        demand = None
+    names = _names(rule, demand, asked)
+    on_tls = tls_first or step.first == rule.type
+    editor.change(rule.line, **_change(rule, step.first, demand if tls_first else None, names if on_tls else {}))
     first = editor.after(rule.line)
     if step.second is None:
         return (first,)
-    second = editor.copy(rule.line, **_change(rule, step.second, None if tls_first else wanted))
+    second = editor.copy(rule.line, **_change(rule, step.second, None if tls_first else demand, {} if on_tls else names))
     editor.insert_after(rule.line, second)
     return (first, second)
 
@@ -162,10 +224,20 @@ class _Change(TypedDict, total=False):
     without: Collection[str]
 
 
-def _change(rule: Rule, kind: str, demand: str | None) -> _Change:
+def _names(rule: Rule, demand: str | None, asked: Wanted) -> dict[str, str]:
+    """Return the options that say how a certificate names a role."""
+    found = {"map": asked.map} if asked.map else {}
+    if asked.by_dn and (demand or _demanded(rule)) in {"verify-full", "cert"}:
+        found["clientname"] = "DN"
+    return found
+
+
+def _change(rule: Rule, kind: str, demand: str | None, names: Mapping[str, str]) -> _Change:
     if demand == "cert":
-        return {"kind": kind, "method": "cert", "without": {name for name, _ in rule.options} - _KEPT_BY_CERT}
-    return {"kind": kind, "options": {"clientcert": demand}} if demand else {"kind": kind}
+        gone = {name for name, _ in rule.options} - _KEPT_BY_CERT - names.keys()
+        return {"kind": kind, "method": "cert", "options": dict(names), "without": gone}
+    options = {**({"clientcert": demand} if demand else {}), **names}
+    return {"kind": kind, "options": options} if options else {"kind": kind}
 
 
 def _table(rule: Rule) -> tuple[str, str, str, str, str]:

@@ -19,6 +19,8 @@ def in_words(profile: Profile) -> tuple[str, ...]:
     if profile.names:
         lines.append("for " + ", ".join(profile.names))
     lines.append(f"key {KEY_WORDS[profile.key]}")
+    if profile.kind == "request":
+        return (*lines, "asks to prove a server", "whoever signs it decides how long it lives")
     lines.append(f"valid {life(profile.days)}, from an hour before it is made")
     if profile.issuer == profile.common_name and profile.kind in {"root", "self-signed"}:
         lines.append("signed by itself")
@@ -50,4 +52,5 @@ _KIND = {
     "server": "server certificate",
     "self-signed": "self-signed server certificate",
     "client": "client certificate",
+    "request": "request for a server certificate",
 }

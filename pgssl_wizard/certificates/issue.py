@@ -80,27 +80,29 @@ def make(profile: Profile, key: PrivateKey, issuer: Issued | None, now: datetime
     )
     signer = issuer.key if issuer else key
     own_identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    issuer_identifier = _identifier(issuer.certificate) if issuer else own_identifier
+    issuer_identifier = identifier_of(issuer.certificate) if issuer else own_identifier
     if profile.kind in {"root", "intermediate"}:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=profile.path_length), critical=True).add_extension(
-            _usage(certificate_sign=True), critical=True
+            usage(certificate_sign=True), critical=True
         )
     elif profile.kind == "client":
         builder = (
             builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(digital_signature=True), critical=True)
+            .add_extension(usage(digital_signature=True), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
             # The server reads the CN alone; strict verifiers want an alternative name, and this one says the same.
             .add_extension(x509.SubjectAlternativeName([x509.DirectoryName(subject)]), critical=False)
         )
     else:
         names = parse_names(profile.names)
-        builder = (
-            builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            # RSA key exchange of TLS 1.2 encrypts with the key; elliptic curve keys only sign.
-            .add_extension(_usage(digital_signature=True, key_encipherment=isinstance(key, rsa.RSAPrivateKey)), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(x509.SubjectAlternativeName(alternative_names(names)), critical=False)
+        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        if profile.kind != "self-signed":
+            # RSA key exchange of TLS 1.2 encrypts with the key; elliptic curve keys only sign. One that is its own issuer says
+            # nothing of this: OpenSSL 1.1.1 takes no certificate for self-signed whose usage leaves out signing certificates.
+            uses = usage(digital_signature=True, key_encipherment=isinstance(key, rsa.RSAPrivateKey))
+            builder = builder.add_extension(uses, critical=True)
+        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False).add_extension(
+            x509.SubjectAlternativeName(alternative_names(names)), critical=False
         )
     builder = builder.add_extension(own_identifier, critical=False)
     if profile.kind != "root":
@@ -120,7 +122,7 @@ def alternative_names(names: tuple[Name, ...]) -> list[x509.GeneralName]:
     return entries
 
 
-def _identifier(certificate: x509.Certificate) -> x509.SubjectKeyIdentifier:
+def identifier_of(certificate: x509.Certificate) -> x509.SubjectKeyIdentifier:
     """Return the identifier of a CA's key: its own word, or what it would be where an old CA says none."""
     try:
         return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
@@ -133,7 +135,8 @@ def digest_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
     return hashes.SHA384() if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.key_size == 384 else hashes.SHA256()
 
 
-def _usage(*, certificate_sign: bool = False, digital_signature: bool = False, key_encipherment: bool = False) -> x509.KeyUsage:
+def usage(*, certificate_sign: bool = False, digital_signature: bool = False, key_encipherment: bool = False) -> x509.KeyUsage:
+    """Return a key usage with these switched on, and crlSign with keyCertSign."""
     return x509.KeyUsage(
         digital_signature=digital_signature,
         content_commitment=False,

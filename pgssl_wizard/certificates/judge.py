@@ -46,6 +46,7 @@ def doubts(files: Sequence[Given], now: datetime) -> Iterator[Fault]:
     """Yield what the server accepts in silence, and what is good to know."""
     around = Around(_of_role(files, "ca"), _of_role(files, "intermediate"))
     of_clients = _authorities_in(files, "client-certificate")
+    uncovered = tuple(of_coverage(files, [*around.all, *of_clients]))
     for given in files:
         if given.role in {"server-certificate", "client-certificate"} and (leaf := leaf_meant(given)) is not None:
             yield from of_leaf(given, leaf, now)
@@ -54,14 +55,16 @@ def doubts(files: Sequence[Given], now: datetime) -> Iterator[Fault]:
         elif given.role in {"ca", "intermediate"}:
             yield from of_anchors(given, now)
         elif given.role == "crl":
-            yield from of_lists(given, [*around.all, *_authorities_in(files, "server-certificate"), *of_clients], now)
+            yield from of_lists(
+                given, [*around.all, *_authorities_in(files, "server-certificate"), *of_clients], now, covered=not uncovered
+            )
         elif given.role in {"server-key", "client-key", "ca-key"}:
             yield from _key(given)
         elif given.role == "request":
             yield from _request(given)
         elif given.role == "pkcs12":
             yield from _pkcs12(given, around, now)
-    yield from of_coverage(files, [*around.all, *of_clients])
+    yield from uncovered
 
 
 def _of_role(files: Sequence[Given], role: str) -> tuple[tuple[Given, Certificate], ...]:

@@ -22,9 +22,15 @@ def generate(kind: KeyType) -> PrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=int(kind.removeprefix("rsa-")))
 
 
-def to_pem(key: PrivateKey) -> bytes:
-    """Return the unencrypted PKCS#8 PEM, which the server (PEM only) and libpq both read."""
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+def to_pem(key: PrivateKey, passphrase: bytes | None = None) -> bytes:
+    """Return the PKCS#8 PEM, which the server (PEM only) and libpq both read; encrypted where there is a passphrase.
+
+    The encryption is PBES2 with AES-256, which every OpenSSL since 1.0 opens.
+    """
+    how: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if passphrase is not None:
+        how = serialization.BestAvailableEncryption(passphrase)
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how)
 
 
 def load(pem: bytes) -> PrivateKey | None:

@@ -150,13 +150,51 @@ class Maker:
         return readme(role, self._order.connection, ends, with_passphrase=bool(self._order.passphrase)).encode()
 
     def standing(self, role: str, files: Mapping[str, bytes | None]) -> Kit | str:
+        """Return the kit in these files when it is what would be made; else why not, as `Standard.judge` says it."""
+        wanted = self._order
+        standard = Standard(
+            self._signer.certificate,
+            tuple(self._chain),
+            wanted.root,
+            wanted.until,
+            wanted.key,
+            wanted.days,
+            wanted.passphrase,
+            wanted.made,
+        )
+        return standard.judge(role, files)
+
+
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """What a kit that stands is measured by; a CA's key is not needed for that.
+
+    Attributes:
+        signer: who has to have signed.
+        chain: what has to follow the certificate.
+        root: what has to stand in `root.crt`, PEM; None: that is not looked at.
+        until: when the first of those above the certificate ends.
+        key, days: of the certificate.
+        passphrase: of the PKCS#12 file.
+        now: for how much of its life is left.
+    """
+
+    signer: x509.Certificate
+    chain: tuple[x509.Certificate, ...]
+    root: bytes | None
+    until: datetime
+    key: KeyType
+    days: int
+    passphrase: bytes = field(repr=False)
+    now: datetime
+
+    def judge(self, role: str, files: Mapping[str, bytes | None]) -> Kit | str:
         """Return the kit in these files when it is what would be made and has more than a third of its life left; else why not.
 
         Args:
             role: whose it shall be.
             files: what lies in the directory; None for a name whose content cannot be read.
         """
-        wanted = self._order
         missing = [name for name in MODES if files.get(name) is None]
         if missing:
             return f"it has no {missing[0]} that can be read"
@@ -166,10 +204,10 @@ class Maker:
             return f"there is no certificate in its {CERTIFICATE}"
         leaf = found[0]
         problem = self._differs(role, leaf, found[1:]) or self._key_differs(leaf, content)
-        if problem is None and content[ROOT] != wanted.root:
+        if problem is None and self.root is not None and content[ROOT] != self.root:
             problem = f"its {ROOT} is another one"
         if problem is None:
-            left, life = leaf.not_valid_after_utc - wanted.made, leaf.not_valid_after_utc - leaf.not_valid_before_utc
+            left, life = leaf.not_valid_after_utc - self.now, leaf.not_valid_after_utc - leaf.not_valid_before_utc
             if left <= life / 3:
                 problem = f"its certificate ends on {leaf.not_valid_after_utc:%Y-%m-%d}, and less than a third of its life is left"
         if problem is not None:
@@ -178,14 +216,13 @@ class Maker:
 
     def _differs(self, role: str, leaf: x509.Certificate, following: Sequence[x509.Certificate]) -> str | None:
         """Say in what a certificate differs from the one that would be made, its key and its life's rest apart."""
-        wanted = self._order
         if common_name_of(leaf) != role:
             return f"its certificate names {common_name_of(leaf) or 'nobody'}"
-        if not signed_by(leaf, self._signer.certificate):
+        if not signed_by(leaf, self.signer):
             return "another CA signed its certificate"
-        if list(following) != self._chain:
+        if tuple(following) != self.chain:
             return f"other intermediates stand in its {CERTIFICATE}"
-        if keys.key_type(leaf) != wanted.key:
+        if keys.key_type(leaf) != self.key:
             return f"its key is {keys.key_type(leaf)}"
         try:
             purposes = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
@@ -194,7 +231,7 @@ class Maker:
         if ExtendedKeyUsageOID.CLIENT_AUTH not in purposes:
             return "its certificate is not for a client"
         life = leaf.not_valid_after_utc - leaf.not_valid_before_utc
-        if not made_for(wanted.days, life) and leaf.not_valid_after_utc != wanted.until.replace(microsecond=0):
+        if not made_for(self.days, life) and leaf.not_valid_after_utc != self.until.replace(microsecond=0):
             return f"its certificate was made for {life / timedelta(days=1):.0f} days"
         return None
 
@@ -202,7 +239,7 @@ class Maker:
         if not keys.matches(files[KEY], leaf):
             return f"its {KEY} does not belong to its certificate"
         try:
-            packed = pkcs12.load_pkcs12(files[PKCS12], self._order.passphrase)
+            packed = pkcs12.load_pkcs12(files[PKCS12], self.passphrase)
         except ValueError:
             return f"its {PKCS12} has another passphrase"
         if packed.cert is None or packed.cert.certificate != leaf:

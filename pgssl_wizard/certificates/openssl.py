@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pgssl_wizard.certificates.names import parse_names
@@ -13,12 +13,18 @@ if TYPE_CHECKING:
     from pgssl_wizard.certificates.profiles import KeyType
 
 
-def commands(profiles: Sequence[Profile], files: Mapping[Profile, tuple[str, str]], chains: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+def commands(
+    profiles: Sequence[Profile],
+    files: Mapping[Profile, tuple[str, str]],
+    chains: Mapping[str, Sequence[str]],
+    encrypted: Container[str] = (),
+) -> tuple[str, ...]:
     """Return the commands that make the same certificates.
 
     Args:
         profiles: what is made now, issuers first.
         files: base names of certificate and key of every profile, those that exist already included.
+        encrypted: base names of keys that get a passphrase; openssl asks for it at the terminal.
         chains: chain files that are more than one certificate: base name to the base names put together, leaf first.
     """
     lines: list[str] = []
@@ -30,7 +36,9 @@ def commands(profiles: Sequence[Profile], files: Mapping[Profile, tuple[str, str
         single = chained_single(certificate) if certificate in chained else certificate
         stem = single.rsplit(".", 1)[0]
         subject = shlex.quote("/CN=" + profile.common_name.replace("\\", "\\\\").replace("/", "\\/"))
-        lines.append(f"umask 077 && openssl {key_command(profile.key)} -out {shlex.quote(key)}")
+        if not profile.keeps_key:
+            cipher = " -aes-256-cbc" if key in encrypted else ""
+            lines.append(f"umask 077 && openssl {key_command(profile.key)}{cipher} -out {shlex.quote(key)}")
         lines.append(f"printf '%s\\n' {' '.join(shlex.quote(line) for line in extensions(profile))} > {shlex.quote(stem + '.ext')}")
         digest = "-sha384" if _signer_key(profile, files) == "ecdsa-p384" else "-sha256"
         lines.append(f"openssl req -new {digest} -key {shlex.quote(key)} -subj {subject} -out {shlex.quote(stem + '.csr')}")
@@ -46,6 +54,27 @@ def commands(profiles: Sequence[Profile], files: Mapping[Profile, tuple[str, str
             sources = [chained_single(part) if part == target else part for part in parts]
             lines.append(f"cat {' '.join(shlex.quote(part) for part in sources)} > {shlex.quote(target)}")
     return tuple(lines)
+
+
+def request_commands(profile: Profile, request: str, key: str) -> tuple[str, ...]:
+    """Return the commands that make the same key and request.
+
+    Args:
+        profile: of kind `request`.
+        request: base name of its file.
+        key: base name of the key's file.
+    """
+    usage = "digitalSignature,keyEncipherment" if profile.key.startswith("rsa") else "digitalSignature"
+    names = [f"{'IP' if name.kind == 'address' else 'DNS'}:{name.text}" for name in parse_names(profile.names)]
+    wanted = (f"keyUsage=critical,{usage}", "extendedKeyUsage=serverAuth", "subjectAltName=" + ",".join(names))
+    digest = "-sha384" if profile.key == "ecdsa-p384" else "-sha256"
+    subject = shlex.quote("/CN=" + profile.common_name)
+    return (
+        f"umask 077 && openssl {key_command(profile.key)} -out {shlex.quote(key)}",
+        f"openssl req -new {digest} -key {shlex.quote(key)} -subj {subject} "
+        + " ".join(f"-addext {shlex.quote(each)}" for each in wanted)
+        + f" -out {shlex.quote(request)}",
+    )
 
 
 def chained_single(certificate: str) -> str:
@@ -77,7 +106,7 @@ def extensions(profile: Profile) -> list[str]:
     return [
         *lines,
         "basicConstraints=critical,CA:FALSE",
-        f"keyUsage=critical,{usage}",
+        *([f"keyUsage=critical,{usage}"] if profile.kind != "self-signed" else []),
         "extendedKeyUsage=serverAuth",
         "subjectAltName=" + ",".join(entries),
     ]

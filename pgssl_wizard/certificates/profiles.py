@@ -16,7 +16,11 @@ BACKDATED = timedelta(hours=1)
 ROUNDED = timedelta(seconds=2)
 
 KeyType = Literal["ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"]
-CertificateKind = Literal["root", "intermediate", "server", "self-signed", "client"]
+#: Of a client's certificate, where nobody says otherwise.
+CLIENT_KEY: KeyType = "ecdsa-p256"
+CLIENT_DAYS = 365
+#: A `request` becomes a server certificate at somebody else's CA, which decides how long it lives.
+CertificateKind = Literal["root", "intermediate", "server", "self-signed", "client", "request"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +32,10 @@ class Profile:
         common_name: the subject's CN, at most 64 bytes; of a client, the role.
         names: subject alternative names, DNS names and addresses as a person writes them; empty for CAs and clients.
         key: the type of its own key.
-        days: how long it lives, from an hour before it is made; never beyond its issuer.
-        issuer: the common name of who signs it; its own for `root` and `self-signed`.
+        days: how long it lives, from an hour before it is made; never beyond its issuer. 0 for a `request`.
+        issuer: the common name of who signs it; its own for `root` and `self-signed`, empty for a `request`.
         path_length: how many CAs may stand below it, None for leaves.
+        keeps_key: a CA that is made anew for the key that it has, so that what it signed stays good.
     """
 
     kind: CertificateKind
@@ -40,6 +45,7 @@ class Profile:
     issuer: str
     names: tuple[str, ...] = ()
     path_length: int | None = None
+    keeps_key: bool = False
 
 
 def made_for(days: int, life: timedelta) -> bool:

@@ -77,7 +77,7 @@ def _chain(given: Given, openssl: OpenSSL) -> Iterator[Fault]:
     seen = [part for part in given.objects.parts if _sees(part, openssl) and part.holds == "certificate"]
     if not seen and stumble is None:
         words = "no start line"
-        yield _unread(given, "no-certificate", f"{_who(given)} reads no certificate from it ({words}): {_why_none(given)}.", "x509")
+        yield _unread(given, "no-certificate", f"{_who(given)} reads no certificate from it ({words}): {why_none(given)}.", "x509")
         return
     if stumble is not None:
         yield _stumbled(given, "no-certificate", stumble)
@@ -120,7 +120,7 @@ def _trusted(given: Given, openssl: OpenSSL) -> Iterator[Fault]:
         yield _stumbled(given, "no-certificate", stumble)
     elif not any(_sees(part, openssl) and part.holds == "certificate" for part in given.objects.parts):
         words = "no certificate or crl found"
-        yield _unread(given, "no-certificate", f"The server reads no certificate from it ({words}): {_why_none(given)}.", "x509")
+        yield _unread(given, "no-certificate", f"The server reads no certificate from it ({words}): {why_none(given)}.", "x509")
 
 
 def _lists(given: Given, openssl: OpenSSL) -> Iterator[Fault]:
@@ -129,7 +129,7 @@ def _lists(given: Given, openssl: OpenSSL) -> Iterator[Fault]:
         yield _stumbled(given, "no-crl", stumble)
     elif not any(_sees(part, openssl) and part.holds in {"certificate", "crl"} for part in given.objects.parts):
         words = "no certificate or crl found"
-        yield _unread(given, "no-crl", f"The server reads no revocation list from it ({words}): {_why_none(given)}.", "crl")
+        yield _unread(given, "no-crl", f"The server reads no revocation list from it ({words}): {why_none(given)}.", "crl")
 
 
 def _key(given: Given, openssl: OpenSSL) -> Iterator[Fault]:
@@ -158,14 +158,14 @@ def _key(given: Given, openssl: OpenSSL) -> Iterator[Fault]:
                 )
             return
     words = "no start line, or unsupported with OpenSSL 3"
-    told = f"{_who(given)} reads no private key from it ({words}): {_why_none(given)}."
+    told = f"{_who(given)} reads no private key from it ({words}): {why_none(given)}."
     yield _unread(given, "no-key", told, "pkey")
 
 
 def _request(given: Given) -> Iterator[Fault]:
     requests = given.objects.requests
     if not requests:
-        told = f"There is no certificate signing request in it: {_why_none(given)}."
+        told = f"There is no certificate signing request in it: {why_none(given)}."
         yield Fault(given.path, 0, "error", "no-request", told, None, refused=True)
         return
     try:
@@ -201,7 +201,8 @@ def _unread(given: Given, code: str, told: str, command: str) -> Fault:
     return Fault(given.path, hidden.line if hidden else 0, "error", code, told, _convert(given, command), refused=True)
 
 
-def _why_none(given: Given) -> str:
+def why_none(given: Given) -> str:
+    """Return what a file is, in words, that does not hold what was looked for: `it holds a private key`, `it is DER`."""
     objects = given.objects
     if objects.format != "PEM" or objects.form != "what it holds is something else, or damaged":
         return objects.form

@@ -11,13 +11,21 @@ from pgssl_wizard.certificates.chain import self_signed
 from pgssl_wizard.certificates.given import Fault, Given, called, name_called
 from pgssl_wizard.certificates.load import TROUBLES, Certificate, RevocationList
 from pgssl_wizard.certificates.read import extension, fingerprint, is_ca, public_of
+from pgssl_wizard.certificates.revocation_directory import wrongly_named
 
 #: The next list should be in place before this much is left.
 SOON = timedelta(days=7)
 
 
-def of_lists(given: Given, authorities: Sequence[tuple[Given, Certificate]], now: datetime) -> Iterator[Fault]:
-    """Yield what is to be said of a file of revocation lists; the authorities are all that are at hand."""
+def of_lists(given: Given, authorities: Sequence[tuple[Given, Certificate]], now: datetime, *, covered: bool = False) -> Iterator[Fault]:
+    """Yield what is to be said of a file of revocation lists.
+
+    Args:
+        given: the file.
+        authorities: all that are at hand.
+        now: the time.
+        covered: each of them has a list, here or in another file.
+    """
     if given.objects.certificates and not given.objects.crls:
         yield Fault(
             given.path,
@@ -25,11 +33,12 @@ def of_lists(given: Given, authorities: Sequence[tuple[Given, Certificate]], now
             "warning",
             "certificate-as-crl",
             "It holds a certificate and no revocation list: the server loads it without a word and then refuses every client with a certificate.",
-            "Put the list of the CA here; openssl ca -gencrl makes one.",
+            "Put the list of the CA here; pgssl-wizard revoke makes one, and so does openssl ca -gencrl.",
         )
+    yield from wrongly_named(given)
     for crl in given.objects.crls:
         yield from _dates(given, crl, now)
-        yield from _signer(given, crl, authorities)
+        yield from _signer(given, crl, authorities, covered=covered)
 
 
 def _dates(given: Given, crl: RevocationList, now: datetime) -> Iterator[Fault]:
@@ -49,13 +58,18 @@ def _dates(given: Given, crl: RevocationList, now: datetime) -> Iterator[Fault]:
         yield Fault(given.path, crl.line, "warning", "crl-expiring", told, cure)
 
 
-def _signer(given: Given, crl: RevocationList, authorities: Sequence[tuple[Given, Certificate]]) -> Iterator[Fault]:
+def _signer(given: Given, crl: RevocationList, authorities: Sequence[tuple[Given, Certificate]], *, covered: bool) -> Iterator[Fault]:
     who = f"The revocation list of {name_called(crl.value.issuer)}"
     if not authorities:
         return
     issuers = [each for _, each in authorities if each.value.subject == crl.value.issuer]
     if not issuers:
         files = " and ".join(dict.fromkeys(other.path.name for other, _ in authorities))
+        if covered:
+            # As it should be for an intermediate whose certificate clients send along.
+            told = f"{who} is of a CA that is not in {files}: it counts for clients that send the certificate of that CA along."
+            yield Fault(given.path, crl.line, "info", "crl-of-another-ca", told)
+            return
         told = f"{who} is of a CA that is not in {files}: it revokes nothing there."
         yield Fault(
             given.path, crl.line, "warning", "crl-of-another-ca", told, "Put the list of the CA here that signs client certificates."

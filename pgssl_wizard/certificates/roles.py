@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -116,3 +117,15 @@ def in_words(roles: Sequence[str], most: int = 5) -> str:
     if len(roles) <= most:
         return ", ".join(roles)
     return f"{', '.join(roles[:most])} and {len(roles) - most} more"
+
+
+def parse_line(text: str) -> tuple[str, ...]:
+    """Return the roles of one line, separated by commas; a role with a comma in it stands in double quotes."""
+    rows = list(csv.reader([text], skipinitialspace=True))
+    found = (name.strip() for name in (rows[0] if rows else []))
+    return tuple(dict.fromkeys(name for name in found if name))
+
+
+def as_line(names: Iterable[str]) -> str:
+    """Return roles as one line that `parse_line` reads."""
+    return ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"' if set(name) & {",", '"'} else name for name in names)

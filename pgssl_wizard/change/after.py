@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from pgssl_wizard.cluster.facts import Cluster, Postmaster, Setting
+from pgssl_wizard.cluster.reading import names_in, read_bytes
 from pgssl_wizard.files.hba import Rule, parse_rules
 from pgssl_wizard.plan.model import Plan
 
@@ -29,20 +30,4 @@ def cluster_after(plan: Plan, cluster: Cluster, server: Postmaster | None, *, ru
 
 def read_rules(hba_file: Path, major: int) -> tuple[Rule, ...]:
     """Return the rules that the files on disk hold."""
-    return parse_rules(hba_file, major, read_bytes, list_directory)
-
-
-def read_bytes(path: Path) -> bytes | None:
-    """Return a file's content, None when it cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
-
-
-def list_directory(path: Path) -> list[str] | None:
-    """Return the names in a directory, None when it cannot be read."""
-    try:
-        return [entry.name for entry in path.iterdir()]
-    except OSError:
-        return None
+    return parse_rules(hba_file, major, read_bytes, names_in)

@@ -8,23 +8,28 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pgssl_wizard.change import checks, transaction
+from pgssl_wizard.change import checks, planned_kits, recorded, transaction
 from pgssl_wizard.change.after import cluster_after
-from pgssl_wizard.change.contents import Contents, Passphrase, fingerprint, make
+from pgssl_wizard.change.contents import Contents, fingerprint, make, setting_after
+from pgssl_wizard.change.history import as_change
 from pgssl_wizard.change.journal import Journal, refuse_unfinished, sweep
 from pgssl_wizard.change.lock import exclusive
 from pgssl_wizard.change.model import Change
+from pgssl_wizard.change.passphrases import Ask
 from pgssl_wizard.change.progress import Report, silent, skipped, station
 from pgssl_wizard.change.put_back import put_back
 from pgssl_wizard.change.rehearse import has_programs
 from pgssl_wizard.change.rehearse import rehearse as rehearse_plan
+from pgssl_wizard.change.requests import is_request
 from pgssl_wizard.change.serving import NotProved, RunningServer
 from pgssl_wizard.change.signals import Stopped, Watch, watched
 from pgssl_wizard.change.way_in import WayIn
 from pgssl_wizard.cluster.facts import Cluster, Postmaster
 from pgssl_wizard.errors import Refused
 from pgssl_wizard.findings import Finding
+from pgssl_wizard.plan.kits import places
 from pgssl_wizard.plan.model import Effective, Plan
+from pgssl_wizard.plan.passphrase import reload_can_open
 from pgssl_wizard.proof.model import Proof
 from pgssl_wizard.proof.verify import objections, verify
 from pgssl_wizard.server import command_line, postmaster
@@ -38,7 +43,8 @@ def apply(
     rehearse: bool = True,
     reload: bool = True,
     accept_lock_out: bool = False,
-    ca_passphrase: Passphrase | None = None,
+    accept_weak: bool = False,
+    ask: Ask | None = None,
     user: str | None = None,
     database: str | None = None,
 ) -> Change:
@@ -51,7 +57,8 @@ def apply(
         rehearse: try the planned files on a throwaway cluster of the same programs first.
         reload: ask a running server to take the new files.
         accept_lock_out: go on although somebody known will no longer get in.
-        ca_passphrase: asked for the passphrase of an encrypted CA key.
+        accept_weak: go on although the plan holds NULL ciphers or old versions of TLS.
+        ask: a person who knows the passphrases that no command gives.
         user: whom the administrator logs in as; by default as found when the cluster was inspected.
         database: which database the administrator's login uses.
 
@@ -72,11 +79,13 @@ def apply(
         try:
             if plan.empty:
                 return run.nothing_to_do(prove=reload)
-            run.check(accept_lock_out=accept_lock_out)
-            contents = make(plan, cluster, now=run.now, ca_passphrase=ca_passphrase)
+            run.check(accept_lock_out=accept_lock_out, accept_weak=accept_weak)
+            contents = make(plan, cluster, now=run.now, ask=ask)
             checks.check_space(plan, contents.files)
-            rehearse = rehearse and has_programs(cluster)
-            if rehearse:
+            rehearse = rehearse and has_programs(cluster) and not is_request(plan)
+            if is_request(plan):
+                skipped(report, "rehearse", _NOTHING_OF_THE_SERVERS)
+            elif rehearse:
                 with station(report, "rehearse", "tried on a throwaway cluster of the same programs"):
                     rehearse_plan(plan, cluster, contents)
             else:
@@ -99,6 +108,7 @@ class _Run:
     running: Postmaster | None = None
     effective: Effective = "now"
     started: set[Path] = field(default_factory=set)
+    kits: list[Path] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         # Whether it runs is looked up anew: a saved plan may be days old.
@@ -109,9 +119,9 @@ class _Run:
         """Whether the server itself changes `postgresql.auto.conf`."""
         return bool(self.plan.sql) and self.running is not None
 
-    def check(self, *, accept_lock_out: bool) -> None:
+    def check(self, *, accept_lock_out: bool, accept_weak: bool) -> None:
         """Stop on everything that can be known beforehand."""
-        checks.check_findings(self.plan, accept_lock_out=accept_lock_out)
+        checks.check_findings(self.plan, accept_lock_out=accept_lock_out, accept_weak=accept_weak)
         checks.check_permissions(self.plan)
         if self.plan.sql and self.running is None and not any(change.role == "auto-settings" for change in self.plan.changes):
             raise Refused(
@@ -126,9 +136,16 @@ class _Run:
 
     def nothing_to_do(self, *, prove: bool) -> Change:
         """Return what applying an empty plan is: a proof that all is well."""
+        if is_request(self.plan):
+            # The request waits; what the server does now is another matter.
+            return Change(None, "none", "not-reloaded", proved=False)
         anchor = self.plan.trust_anchor
         sha256 = _fingerprint_of(anchor)
-        proof = verify(self.cluster, names=self.plan.answers.server.names, root=anchor) if self.running and prove else None
+        proof = (
+            verify(self.cluster, names=self.plan.answers.server.names, root=anchor, rootless=anchor is None, kits=places(self.plan.answers))
+            if self.running and prove
+            else None
+        )
         findings: list[Finding] = []
         if proof is None:
             findings.append(_not_proved("there was no running server to prove it on" if prove else "it was not asked for"))
@@ -155,6 +172,8 @@ class _Run:
 
     def when(self, *, reload: bool) -> Effective:
         """Return when the change takes effect."""
+        if is_request(self.plan):
+            return "not-reloaded"
         if self.running is None:
             return "next-start"
         if self.plan.effective == "restart-needed" or self._group_is_new(self.running):
@@ -166,7 +185,7 @@ class _Run:
         groups = command_line.groups(server.pid)
         if groups is None:
             return False
-        keys = [change for change in self.plan.changes if change.role == "server-key"]
+        keys = [change for change in self.plan.changes if change.role in {"server-key", "server-pair"}]
         return any(key.uid == 0 and self.cluster.uid != 0 and key.gid not in groups for key in keys)
 
     def carry_out(self, contents: Contents, *, reload: bool, rehearsed: bool) -> Change:
@@ -187,21 +206,31 @@ class _Run:
         try:
             self.watch.release()
             journal = dataclasses.replace(journal, effective=self.effective, trust_anchor_sha256=contents.trust_anchor_sha256)
+            if not is_request(self.plan):
+                # What a request asks for is not in force.
+                recorded.record(journal, self.plan.answers)
             journal, proof = self._write_and_prove(journal, contents, server)
             self.watch.hold()
             journal = transaction.finish(journal, state="applied", proved=proof is not None and proof.holds)
         except BaseException as problem:
             self.watch.hold()
+            journal = dataclasses.replace(journal, kept=(*journal.kept, *(each for each in self.kits if each not in journal.kept)))
             put_back(journal, problem, server, self.way_in, self.report, started=self.started)
             raise
-        return self._change(journal, proof, rehearsed=rehearsed)
+        return self._change(journal, proof, contents, rehearsed=rehearsed)
 
     def _write_and_prove(self, journal: Journal, contents: Contents, server: RunningServer | None) -> tuple[Journal, Proof | None]:
         """Do it: the CA, TLS and its proof, then the rules and the proof of everything."""
         files = contents.by_real_path()
+        if is_request(self.plan):
+            with station(self.report, "write", "the key that waits and the request are written"):
+                transaction.perform(journal, files, "ca", started=self.started)
+            skipped(self.report, "reload", _NOTHING_OF_THE_SERVERS)
+            return journal, None
         with station(self.report, "write", "keys, certificates and settings are written"):
             transaction.perform(journal, files, "ca", started=self.started)
-            transaction.perform(journal, files, "tls", pair=contents.pair, started=self.started)
+            opened_by = setting_after(self.plan, self.cluster, "ssl_passphrase_command") if b"ENCRYPTED" in (contents.pair or b"") else ""
+            transaction.perform(journal, files, "tls", pair=contents.pair, opened_by=opened_by, started=self.started)
             if self.by_sql and self.running is not None:
                 self.started |= {operation.path for operation in journal.operations if operation.kind == "sql"}
                 with self.watch.held():
@@ -211,11 +240,13 @@ class _Run:
             why = _WHY_NOT_RELOADED[self.effective]
             skipped(self.report, "reload", why)
             skipped(self.report, "prove-tls", why)
+            journal = self._make_kits(journal, contents)
             self._write_rules(journal, files)
             skipped(self.report, "reload-rules", why)
             skipped(self.report, "prove-all", why)
             return journal, None
         self._take_and_prove_tls(server, contents)
+        journal = self._make_kits(journal, contents)
         return journal, self._take_and_prove_rules(journal, files, server)
 
     def _take_and_prove_tls(self, server: RunningServer, contents: Contents) -> None:
@@ -229,6 +260,18 @@ class _Run:
         with station(self.report, "prove-tls", "the new certificate is met, by every name"):
             after = cluster_after(self.plan, self.cluster, self.running, rules=False)
             self._prove(server, after, whole=False)
+
+    def _make_kits(self, journal: Journal, contents: Contents) -> Journal:
+        """Make the clients' kits, before any rule asks for what is in them; return the journal that names them."""
+        if contents.kits is None:
+            return journal
+        output, number = self.plan.answers.clients.directory, len(contents.kits.make)
+        what = "a client certificate is" if number == 1 else f"{number} client certificates are"
+        with station(self.report, "kits", f"{what} made, in {output}"):
+            planned_kits.make(contents.kits, output, self.watch, self.report, self.kits)
+        journal = dataclasses.replace(journal, kept=(*journal.kept, *self.kits))
+        journal.write()
+        return journal
 
     def _take_and_prove_rules(self, journal: Journal, files: Mapping[Path, bytes], server: RunningServer) -> Proof | None:
         """Write the rules, reload, and prove everything; return the proof, None for a server without TCP."""
@@ -266,16 +309,29 @@ class _Run:
         proofs: list[Proof] = []
 
         def objection() -> str | None:
-            proof = verify(after, names=self.plan.answers.server.names, root=self.plan.trust_anchor, whole=whole)
+            kits = places(self.plan.answers) if whole else {}
+            proof = verify(
+                after,
+                names=self.plan.answers.server.names,
+                root=self.plan.trust_anchor,
+                rootless=self.plan.trust_anchor is None,
+                whole=whole,
+                kits=kits,
+            )
             proofs.append(proof)
             return objections(proof)
 
         server.wait_until(objection)
         return proofs[-1]
 
-    def _change(self, journal: Journal, proof: Proof | None, *, rehearsed: bool) -> Change:
+    def _change(self, journal: Journal, proof: Proof | None, contents: Contents, *, rehearsed: bool) -> Change:
         """Return the report of a change that was made."""
-        findings = []
+        findings = [*contents.findings]
+        if is_request(self.plan):
+            return dataclasses.replace(as_change(journal), findings=tuple(findings))
+        if contents.key_shut and rehearsed:
+            words = "the key asks for a passphrase that only its owner knows, so TLS itself was not rehearsed"
+            findings.append(Finding("warning", "tls-not-rehearsed", words, topic="apply"))
         if not has_programs(self.cluster):
             words = f"the programs of PostgreSQL {self.cluster.major} were not found, so nothing was rehearsed"
             findings.append(Finding("warning", "not-rehearsed", words, hint="name their directory with --pg-bin", topic="apply"))
@@ -302,9 +358,12 @@ class _Run:
             trust_anchor=self.plan.trust_anchor,
             trust_anchor_sha256=journal.trust_anchor_sha256,
             proof=proof,
+            card=contents.card,
             findings=tuple(findings),
         )
 
+
+_NOTHING_OF_THE_SERVERS = "nothing of the server changes"
 
 _WHY_NOT_RELOADED: dict[Effective, str] = {
     "next-start": "the server is down",
@@ -330,7 +389,9 @@ def _not_proved(why: str, *, rehearsed: bool = False) -> Finding:
 def _not_ours(plan: Plan, cluster: Cluster) -> tuple[str, ...]:
     """Return the names of files that the server may complain about without our being the reason."""
     ours = {change.path for change in plan.changes}
-    return () if cluster.ident_file in ours else (str(cluster.ident_file), cluster.ident_file.name)
+    maps = () if cluster.ident_file in ours else (str(cluster.ident_file), cluster.ident_file.name)
+    # A key that no reload can open: the server says so at every reload and keeps what it has.
+    return maps if reload_can_open(plan.answers) else (*maps, "SSL configuration")
 
 
 def _fingerprint_of(path: Path | None) -> str | None:

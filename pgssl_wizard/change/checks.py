@@ -17,18 +17,28 @@ from pgssl_wizard.plan.model import Plan, PlannedFile
 
 #: Room for the journal and directories on the data directory's file system, in bytes.
 _JOURNAL_ROOM = 256 * 1024
+#: For the files of one kit, each of which takes a block.
+_KIT_ROOM = 32 * 1024
 
 
-def check_findings(plan: Plan, *, accept_lock_out: bool) -> None:
+def check_findings(plan: Plan, *, accept_lock_out: bool, accept_weak: bool = False) -> None:
     """Stop when the plan itself says that it must not be applied.
 
     Raises:
-        Refused: an error stands in it, or somebody known would be locked out.
+        Refused: an error stands in it, it holds a weakness that nobody accepted, or somebody known would be locked out.
     """
     errors = [finding for finding in plan.findings if finding.severity == "error"]
     if errors:
         first = errors[0]
         raise Refused(first.message, where=first.where, hint=first.hint, code=first.code)
+    if plan.weaknesses and not accept_weak:
+        said = next((finding for finding in plan.findings if finding.code == plan.weaknesses[0]), None)
+        raise Refused(
+            said.message if said else f"this plan holds what protects nobody: {', '.join(plan.weaknesses)}",
+            where="protocol.ciphers" if plan.weaknesses[0] == "null-ciphers" else "protocol.minimum",
+            hint="choose something better, or say --accept-weak",
+            code=plan.weaknesses[0],
+        )
     if plan.locked_out and not accept_lock_out:
         who = "; ".join(f"{known.who} ({known.message})" for known in plan.locked_out[:3])
         more = f" and {len(plan.locked_out) - 3} more" if len(plan.locked_out) > 3 else ""
@@ -163,7 +173,7 @@ def check_space(plan: Plan, contents: Mapping[Path, bytes]) -> None:
         needed[first] += (size // block + 2) * block
 
     for change in plan.changes:
-        count(real_path(change.path).parent, len(contents.get(change.path, b"")))
+        count(real_path(change.path).parent, _KIT_ROOM if change.role == "kit" else len(contents.get(change.path, b"")))
         count(plan.data_directory, len(change.before or b""))
     count(plan.data_directory, _JOURNAL_ROOM)
     for directory, size in needed.items():

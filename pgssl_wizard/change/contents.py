@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pgssl_wizard.certificates.profiles import Profile
+from pgssl_wizard.change import imports, lists, planned_kits, requests
+from pgssl_wizard.change.passphrases import Ask, Passphrases
 from pgssl_wizard.change.paths import real_path
 from pgssl_wizard.cluster.facts import Cluster
 from pgssl_wizard.errors import Refused
+from pgssl_wizard.findings import Finding
 from pgssl_wizard.plan.model import Plan, PlannedFile
 
 if TYPE_CHECKING:
@@ -19,8 +22,7 @@ if TYPE_CHECKING:
 
     from pgssl_wizard.certificates.issue import Issued
     from pgssl_wizard.certificates.keys import PrivateKey
-
-Passphrase = Callable[[Path], bytes | None]
+    from pgssl_wizard.change.issue import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,12 @@ class Contents:
         leaf_sha256: fingerprint of the certificate that the server will serve; None when TLS stays off.
         pair: the served certificates and their key as one PEM file; None when the key cannot be read here.
         trust_anchor: the bytes that clients get as root, None when there is none.
+        key_passphrase: what opens the server's key that was made now, None when it needs none.
+        key_shut: the key asks for a passphrase that nobody here knows.
+        kits: the roles' kits, to be made; None when there are none.
+        client_ca: a CA whose key was opened for its revocation list, so that a client below it can be tried; None when there is none.
+        findings: what only the passphrases and the CA's files told.
+        card: what a person prints who has a new CA.
     """
 
     files: Mapping[Path, bytes] = field(repr=False)
@@ -39,46 +47,102 @@ class Contents:
     pair: bytes | None = field(default=None, repr=False)
     trust_anchor: bytes | None = field(default=None, repr=False)
     trust_anchor_sha256: str | None = None
+    key_passphrase: bytes | None = field(default=None, repr=False)
+    key_shut: bool = False
+    kits: Prepared | None = field(default=None, repr=False)
+    client_ca: Issued | None = field(default=None, repr=False)
+    findings: tuple[Finding, ...] = ()
+    card: str = ""
 
     def by_real_path(self) -> dict[Path, bytes]:
         """Return the bytes by the path that a write really goes to."""
         return {real_path(path): data for path, data in self.files.items()}
 
 
-def make(plan: Plan, cluster: Cluster, *, now: datetime, ca_passphrase: Passphrase | None = None) -> Contents:
+def make(plan: Plan, cluster: Cluster, *, now: datetime, ask: Ask | None = None) -> Contents:
     """Make keys and certificates and return the bytes of every planned file; writes nothing.
 
     Args:
         plan: what to make.
         cluster: for what stands already.
         now: certificates begin an hour before.
-        ca_passphrase: asked for the passphrase of an encrypted CA key.
+        ask: a person who knows passphrases.
 
     Raises:
-        Refused: the CA that should sign cannot be used.
+        Refused: the CA that should sign cannot be used, or nobody says a passphrase.
+        UnusableInput: a command for a passphrase does not work.
     """
-    made = _issue(plan, now=now, ca_passphrase=ca_passphrase or _by_command(plan))
+    passphrases = Passphrases(plan, cluster, ask)
+    if requests.is_request(plan):
+        return Contents(requests.make(plan, now=now, key_pem=lambda key: _key_pem(key, passphrases.server_key())))
+    made = _issue(plan, now=now, ca_passphrase=passphrases.ca_key)
     files: dict[Path, bytes] = {}
     later: list[PlannedFile] = []
+    client_ca: Issued | None = None
     for change in plan.changes:
-        if change.action == "delete":
+        if change.action == "delete" or change.role == "kit":
             continue
-        if change.copy_of is not None:
+        if change.copy_of is not None or change.joins or change.key_file is not None:
             later.append(change)
+        elif change.role == "ca-crl":
+            signer = lists.signer_of(change, made, passphrases.ca_key, now)
+            files[change.path] = lists.next_list(change, signer, now)
+            client_ca = lists.lower(client_ca, signer)
         else:
-            files[change.path] = _bytes_of(change, plan, made)
+            files[change.path] = _bytes_of(change, plan, made, passphrases)
     for change in later:
+        if change.joins:
+            files[change.path] = lists.joined(change, files)
+            continue
+        if change.key_file is not None:
+            leaf = change.after or _file(files, plan.answers.files.certificate) or b""
+            files[change.path] = (change.after or b"") + imports.key_of(change.key_file, leaf, plan, passphrases, _key_pem)
+            continue
         assert change.copy_of is not None
         files[change.path] = files[change.copy_of] if change.copy_of in files else _read(change.copy_of)
     certificate = _file(files, _setting_path(plan, cluster, "ssl_cert_file"))
     key = _file(files, _setting_path(plan, cluster, "ssl_key_file"))
     anchor = _file(files, plan.trust_anchor)
+    kits = planned_kits.prepare(plan, cluster, made, anchor, passphrases, now)
+    opened = passphrases.server_key() if any(change.role in {"server-key", "server-pair"} for change in plan.changes) else None
     return Contents(
         files=files,
         leaf_sha256=fingerprint(certificate) if certificate else None,
-        pair=certificate.rstrip(b"\n") + b"\n" + key if certificate and key else None,
+        pair=_pair(certificate, key),
         trust_anchor=anchor,
         trust_anchor_sha256=_root_fingerprint(anchor) if anchor else None,
+        key_passphrase=opened,
+        key_shut=opened is None and plan.answers.certificate.passphrase == "prompt" and key is not None and b"ENCRYPTED" in key,
+        kits=kits,
+        client_ca=client_ca,
+        card=_card(plan, made),
+        findings=(*_said(plan, opened), *(kits.findings if kits else ())),
+    )
+
+
+def _pair(certificate: bytes | None, key: bytes | None) -> bytes | None:
+    """Return certificates and key as one file, which they may be already."""
+    if certificate is None or key is None or certificate == key:
+        return key if certificate else None
+    return certificate.rstrip(b"\n") + b"\n" + key
+
+
+def _said(plan: Plan, opened: bytes | None) -> tuple[Finding, ...]:
+    """Return what is to be said once the passphrase is known: that the command holds it itself."""
+    certificate = plan.answers.certificate
+    command = certificate.passphrase_command.encode("utf-8", "surrogateescape")
+    told = any(finding.code == "passphrase-in-command" for finding in plan.findings)
+    if opened is None or certificate.passphrase != "command" or opened not in command or told:
+        return ()
+    return (
+        Finding(
+            "warning",
+            "passphrase-in-command",
+            "the command holds the passphrase itself: whoever reads the settings, a backup of them or the list of processes has it",
+            "let the command fetch it: from a file of the server's user alone, a vault, or systemd's credentials",
+            "certificate.passphrase_command",
+            "key",
+        ),
     )
 
 
@@ -130,7 +194,7 @@ def _root_fingerprint(pem: bytes) -> str | None:
     return root_sha256(pem)
 
 
-def _issue(plan: Plan, *, now: datetime, ca_passphrase: Passphrase | None) -> dict[Profile, Issued]:
+def _issue(plan: Plan, *, now: datetime, ca_passphrase: Callable[[Path], bytes]) -> dict[Profile, Issued]:
     """Make every certificate of the plan, issuers first."""
     if not plan.issue:
         return {}
@@ -142,7 +206,8 @@ def _issue(plan: Plan, *, now: datetime, ca_passphrase: Passphrase | None) -> di
         if profile.kind not in {"root", "self-signed"}:
             issuer = next((each for each in made.values() if read.common_name_of(each.certificate) == profile.issuer), None)
             issuer = issuer or _existing_ca(plan, profile.issuer, ca_passphrase)
-        made[profile] = issue.make(profile, keys.generate(profile.key), issuer, now)
+        key = _existing_ca(plan, profile.common_name, ca_passphrase).key if profile.keeps_key else keys.generate(profile.key)
+        made[profile] = issue.make(profile, key, issuer, now)
     return made
 
 
@@ -172,7 +237,7 @@ def _ca_files(plan: Plan) -> list[Path]:
     return [*named, certificate.ca_directory / "intermediate.crt", certificate.ca_directory / "root.crt"]
 
 
-def _existing_ca(plan: Plan, common_name: str, ca_passphrase: Passphrase | None) -> Issued:
+def _existing_ca(plan: Plan, common_name: str, ca_passphrase: Callable[[Path], bytes]) -> Issued:
     """Return the CA in the CA directory that is to sign, with its key."""
     from pgssl_wizard.certificates import keys  # noqa: PLC0415
     from pgssl_wizard.certificates.issue import Issued  # noqa: PLC0415
@@ -191,30 +256,17 @@ def _existing_ca(plan: Plan, common_name: str, ca_passphrase: Passphrase | None)
     return Issued(certificate, key)
 
 
-def _decrypt(pem: bytes, path: Path, ca_passphrase: Passphrase | None) -> PrivateKey | None:
+def _decrypt(pem: bytes, path: Path, ca_passphrase: Callable[[Path], bytes]) -> PrivateKey | None:
     """Return the key in an encrypted PEM."""
     from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
 
     from pgssl_wizard.certificates import keys  # noqa: PLC0415
 
-    passphrase = ca_passphrase(path) if ca_passphrase else None
-    if passphrase is None:
-        raise Refused("is encrypted, and no passphrase was given", where=str(path), code="ca-encrypted")
     try:
-        key = load_pem_private_key(pem, passphrase)
+        key = load_pem_private_key(pem, ca_passphrase(path))
     except ValueError:
         raise Refused("does not open with this passphrase", where=str(path), code="ca-encrypted") from None
     return keys.load(keys.to_pem(key))  # type: ignore[arg-type]
-
-
-def _by_command(plan: Plan) -> Passphrase | None:
-    """Return how the answers' command is asked for the passphrase of a CA's key; None when there is no such command."""
-    command = plan.answers.certificate.ca_passphrase_command
-    if not command:
-        return None
-    from pgssl_wizard.change import passphrases  # noqa: PLC0415 - few CA keys are encrypted
-
-    return lambda _: passphrases.from_command(command, "certificate.ca_passphrase_command")
 
 
 def _no_ca(plan: Plan, common_name: str) -> Refused:
@@ -227,16 +279,39 @@ def _no_ca(plan: Plan, common_name: str) -> Refused:
     )
 
 
-def _bytes_of(change: PlannedFile, plan: Plan, made: Mapping[Profile, Issued]) -> bytes:
+def _bytes_of(change: PlannedFile, plan: Plan, made: Mapping[Profile, Issued], passphrases: Passphrases) -> bytes:
     """Return the content of one planned file that is no copy of another."""
     if change.after is not None:
         return change.after
     if change.role.endswith("-key"):
         assert change.profile is not None
-        return made[change.profile].key_pem
+        passphrase = passphrases.server_key() if change.role == "server-key" else passphrases.new_ca_key()
+        return _key_pem(made[change.profile].key, passphrase)
     chain = change.chain or ((change.profile,) if change.profile else ())
     assert chain, f"nothing says what {change.path} will hold"
-    return b"".join(_certificate_pem(profile, plan, made) for profile in chain)
+    certificates = b"".join(_certificate_pem(profile, plan, made) for profile in chain)
+    if change.role != "server-pair":
+        return certificates
+    assert change.profile is not None
+    return certificates + _key_pem(made[change.profile].key, passphrases.server_key())
+
+
+def _card(plan: Plan, made: Mapping[Profile, Issued]) -> str:
+    """Return the card that says what of a new CA lies where; empty when none is made."""
+    ours = [issued for profile, issued in made.items() if profile.kind in {"root", "intermediate"}]
+    if not ours:
+        return ""
+    from pgssl_wizard.certificates import custody  # noqa: PLC0415
+
+    certificate = plan.answers.certificate
+    return custody.card(ours, certificate.ca_directory, encrypted=certificate.encrypt_ca_key)
+
+
+def _key_pem(key: PrivateKey, passphrase: bytes | None) -> bytes:
+    """Return the bytes of a key's file; every key that is written comes through here."""
+    from pgssl_wizard.certificates import keys  # noqa: PLC0415
+
+    return keys.to_pem(key, passphrase)
 
 
 def _certificate_pem(profile: Profile, plan: Plan, made: Mapping[Profile, Issued]) -> bytes:

@@ -10,18 +10,21 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from pgssl_wizard.answers_together import why_no_kits_there
 from pgssl_wizard.certificates import kits, roles, workers
 from pgssl_wizard.certificates.authority import Authority, Passphrase, open_authority, signed_by
 from pgssl_wizard.certificates.describe import life
 from pgssl_wizard.certificates.kit_text import Connection
 from pgssl_wizard.certificates.kit_text import check as check_connection
 from pgssl_wizard.certificates.kits import README, Kit, Maker, Order
-from pgssl_wizard.certificates.profiles import BACKDATED, KeyType
+from pgssl_wizard.certificates.profiles import BACKDATED, CLIENT_DAYS, CLIENT_KEY, KeyType
 from pgssl_wizard.certificates.read import read_certificates
 from pgssl_wizard.certificates.verify import client_objections
-from pgssl_wizard.change.kits import Told, read_standing, write
+from pgssl_wizard.change.ca_files import read_ca_file, signing_files
+from pgssl_wizard.change.kits import Told, write
 from pgssl_wizard.change.signals import Watch
 from pgssl_wizard.change.write import read_state
+from pgssl_wizard.cluster.kits import read_standing
 from pgssl_wizard.errors import UnusableInput
 from pgssl_wizard.findings import Finding
 
@@ -46,8 +49,8 @@ class Wanted:
     ca_certificate: Path | None = None
     ca_key: Path | None = None
     root: Path | None = None
-    key: KeyType = "ecdsa-p256"
-    days: int = 365
+    key: KeyType = CLIENT_KEY
+    days: int = CLIENT_DAYS
     connection: Connection = field(default_factory=Connection)
 
 
@@ -86,9 +89,33 @@ def prepare(wanted: Wanted, *, now: datetime, ca_passphrase: Passphrase, passphr
         Refused: something cannot be read, or the CA may not sign.
     """
     check_connection(wanted.connection)
-    authority = _authority(wanted, now, ca_passphrase)
+    problem = why_no_kits_there(wanted.output, wanted.ca)
+    if problem is not None:
+        raise UnusableInput(problem, where=str(wanted.output), hint="Name a directory elsewhere.", code="does-not-fit")
+    places = signing_files(wanted.ca, wanted.ca_certificate, wanted.ca_key)
+    authority = open_files(*places, now, ca_passphrase, directory=wanted.ca, root=wanted.root)
     root, findings = _root(wanted, authority)
+    return prepare_with(authority, root, wanted, now=now, passphrase=passphrase, findings=findings)
+
+
+def prepare_with(
+    authority: Authority, root: bytes, wanted: Wanted, *, now: datetime, passphrase: bytes = b"", findings: Sequence[Finding] = ()
+) -> Prepared:
+    """Return what a CA that is at hand will make; looks at what stands and writes nothing.
+
+    Args:
+        authority: who signs.
+        root: what clients check the server with, PEM.
+        wanted: what is asked for; the CA and the root that it names are not looked at.
+        now: the time of issuing.
+        passphrase: of the PKCS#12 files.
+        findings: what is to be said already.
+
+    Raises:
+        Refused: something cannot be read.
+    """
     order = kits.order(authority, root, key=wanted.key, days=wanted.days, passphrase=passphrase, connection=wanted.connection, made=now)
+    findings = [*findings]
     findings += _about_the_end(authority, wanted.days, now) + _strictly(order, authority, now)
     maker = Maker(order)
     make: list[str] = []
@@ -125,39 +152,21 @@ def carry_out(prepared: Prepared, output: Path, watch: Watch, told: Told) -> Non
         write(output, workers.make(prepared.order, prepared.make), watch, told)
 
 
-def _authority(wanted: Wanted, now: datetime, passphrase: Passphrase) -> Authority:
-    certificate, key = _places(wanted)
-    directory = wanted.ca or certificate.parent
+def open_files(
+    certificate: Path, key: Path, now: datetime, passphrase: Passphrase, *, directory: Path | None = None, root: Path | None = None
+) -> Authority:
+    """Return the CA in two files; those above it are looked for beside it (or in `directory`), and in the server's root.
+
+    Raises:
+        UnusableInput: no CA there, or none that can be used.
+        Refused: something cannot be read, or the CA may not sign.
+    """
+    beside = directory or certificate.parent
     others: list[x509.Certificate] = []
-    for place in (directory / "intermediate.crt", directory / "root.crt", *([wanted.root] if wanted.root else [])):
+    for place in (beside / "intermediate.crt", beside / "root.crt", *([root] if root else [])):
         state = read_state(place)
         others += read_certificates(state.data or b"")
-    return open_authority((str(certificate), _read(certificate)), (str(key), _read(key)), others, now, passphrase)
-
-
-def _places(wanted: Wanted) -> tuple[Path, Path]:
-    """Return the files of the CA's certificate and key."""
-    certificate, key = wanted.ca_certificate, wanted.ca_key
-    if certificate is None and key is None:
-        if wanted.ca is None:
-            raise UnusableInput("Nothing says which CA signs.", hint="Name its directory with --ca.", code="usage")
-        if not wanted.ca.is_dir():
-            raise UnusableInput("There is no CA directory.", where=str(wanted.ca), code="no-ca")
-        name = "intermediate" if read_state(wanted.ca / "intermediate.crt").exists else "root"
-        return wanted.ca / f"{name}.crt", wanted.ca / f"{name}.key"
-    if certificate is None:
-        assert key is not None
-        certificate = key.with_suffix(".crt")
-    return certificate, key or certificate.with_suffix(".key")
-
-
-def _read(path: Path) -> bytes:
-    state = read_state(path)
-    if state.data is None:
-        what = "key" if path.suffix == ".key" else "certificate"
-        hint = "Bring it back for as long as it takes to sign." if what == "key" else "Name another directory, or the files themselves."
-        raise UnusableInput(f"There is no CA here: its {what} is missing.", where=str(path), hint=hint, code="no-ca")
-    return state.data
+    return open_authority((str(certificate), read_ca_file(certificate)), (str(key), read_ca_file(key)), others, now, passphrase)
 
 
 def _root(wanted: Wanted, authority: Authority) -> tuple[bytes, list[Finding]]:

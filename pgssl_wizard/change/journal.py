@@ -113,9 +113,10 @@ class Journal:
         id: UTC time of its beginning, sortable.
         pid: of the process that made it.
         names: what the server certificate was asked to cover; verify tries them.
-        kept: CA files, which no undo touches.
+        kept: CA files and kits, which no undo touches.
         served_before: fingerprint of the certificate served before, None when TLS did not answer.
         certificate_before, key_before: what the settings pointed to while `ssl` was on; None when it was off.
+        opened_by_before: the command that opened that key, empty when it needed none.
         words: why it was rolled back, the server's own words where there are any.
     """
 
@@ -133,6 +134,7 @@ class Journal:
     served_before: str | None = None
     certificate_before: Path | None = None
     key_before: Path | None = None
+    opened_by_before: str = ""
     auto_conf: Path | None = None
     log_file: Path | None = None
     kept: tuple[Path, ...] = ()
@@ -186,6 +188,7 @@ class Journal:
             "served_before": self.served_before,
             "certificate_before": self.certificate_before and os.fsdecode(self.certificate_before),
             "key_before": self.key_before and os.fsdecode(self.key_before),
+            "opened_by_before": self.opened_by_before,
             "auto_conf": self.auto_conf and os.fsdecode(self.auto_conf),
             "log_file": self.log_file and os.fsdecode(self.log_file),
             "kept": [os.fsdecode(path) for path in self.kept],
@@ -232,6 +235,7 @@ def read(data_directory: Path, change_id: str) -> Journal:
             served_before=data["served_before"],
             certificate_before=Path(data["certificate_before"]) if data["certificate_before"] else None,
             key_before=Path(data["key_before"]) if data["key_before"] else None,
+            opened_by_before=data.get("opened_by_before", ""),
             auto_conf=Path(data["auto_conf"]) if data["auto_conf"] else None,
             log_file=Path(data["log_file"]) if data["log_file"] else None,
             kept=tuple(Path(path) for path in data["kept"]),

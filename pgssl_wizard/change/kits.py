@@ -1,4 +1,4 @@
-"""Kits on disk: looked at, and written whole or not at all.
+"""Kits written to the disk, whole or not at all.
 
 A kit is filled in a hidden directory beside its place, with final modes before any byte, and gets its name when all of it is
 on the disk. Kits are the person's: no transaction undoes them.
@@ -13,12 +13,12 @@ import os
 import platform
 import re
 import shutil
-import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from pgssl_wizard.certificates.kits import MODES, Kit
 from pgssl_wizard.change.paths import is_temporary, real_path, temporary_name
@@ -30,43 +30,11 @@ from pgssl_wizard.errors import Refused
 _TOGETHER = 100
 #: From how many on it is better to wait for the whole file system once than for every file by itself.
 _WORTH_A_WHOLE_SYNC = 8
-#: Larger than any file of a kit.
-_LARGEST = 1 << 20
 
 Told = Callable[[Kit], None]
 
 
-def read_standing(output: Path, name: str) -> dict[str, bytes | None] | None:
-    """Return the files of the kit that stands there; None when nothing has its name.
-
-    Raises:
-        Refused: something else has its name, or it may not be looked at.
-    """
-    place = output / name
-    try:
-        kind = place.lstat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise Refused(f"cannot be looked at: {error.strerror}", where=str(place), code="unreadable-file") from error
-    if not stat.S_ISDIR(kind):
-        return {}
-    return {file: _content(place / file) for file in MODES}
-
-
-def _content(path: Path) -> bytes | None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-    except OSError:
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return None
-        data = file.read(_LARGEST + 1)
-        return data if len(data) <= _LARGEST else None
-
-
-def write(output: Path, kits: Iterable[Kit], watch: Watch, told: Told) -> None:
+def write(output: Path, kits: Iterable[Kit], watch: Watch, told: Told, aside: Mapping[str, str] = MappingProxyType({})) -> None:
     """Write kits into a directory, which is made if it is missing.
 
     Whatever ends this early, what has a kit's name is a whole kit.
@@ -76,6 +44,7 @@ def write(output: Path, kits: Iterable[Kit], watch: Watch, told: Told) -> None:
         kits: taken as they come.
         watch: a signal waits while kits get their names.
         told: called for each kit that stands.
+        aside: kits that may stand already, by name, and the name that they get when the new one takes their place.
 
     Raises:
         Refused: no place, no permission, another run, or something that has got a kit's name meanwhile.
@@ -87,7 +56,7 @@ def write(output: Path, kits: Iterable[Kit], watch: Watch, told: Told) -> None:
             _clear(directory)
             try:
                 for batch in _batches(kits):
-                    _write_batch(directory, output, batch, watch, told)
+                    _write_batch(directory, output, batch, watch, told, aside)
             finally:
                 os.fsync(directory)
     except OSError as error:
@@ -143,7 +112,7 @@ def _batches(kits: Iterable[Kit]) -> Iterator[Sequence[Kit]]:
         yield batch
 
 
-def _write_batch(directory: int, output: Path, kits: Sequence[Kit], watch: Watch, told: Told) -> None:
+def _write_batch(directory: int, output: Path, kits: Sequence[Kit], watch: Watch, told: Told, aside: Mapping[str, str]) -> None:
     waiting: dict[str, Kit] = {}
     try:
         for kit in kits:
@@ -153,6 +122,8 @@ def _write_batch(directory: int, output: Path, kits: Sequence[Kit], watch: Watch
         _bring_to_disk(directory, list(waiting))
         with watch.held():
             for name, kit in list(waiting.items()):
+                if kit.directory in aside:
+                    os.rename(kit.directory, aside[kit.directory], src_dir_fd=directory, dst_dir_fd=directory)
                 _give_name(directory, name, kit, output)
                 del waiting[name]
                 # What is on the disk need not stay in memory.

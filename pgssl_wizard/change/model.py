@@ -12,7 +12,7 @@ from pgssl_wizard.plan.model import Effective
 from pgssl_wizard.proof.model import Proof
 
 #: The stations of a change in order; `TLS` is proved before the rules are touched.
-Station = Literal["rehearse", "back-up", "write", "reload", "prove-tls", "rules", "reload-rules", "prove-all", "undo"]
+Station = Literal["rehearse", "back-up", "write", "reload", "prove-tls", "kits", "rules", "reload-rules", "prove-all", "undo"]
 State = Literal["none", "applied", "pending", "rolled-back"]
 
 
@@ -33,7 +33,8 @@ class Change:
     Attributes:
         id: None when there was nothing to do.
         files: what was written, deleted or modified, for the report.
-        kept: CA files that an undo leaves where they are.
+        kept: CA files and kits that an undo leaves where they are.
+        card: of a CA that was made: what lies where and what is to be taken offline, to be printed.
     """
 
     id: str | None
@@ -47,3 +48,4 @@ class Change:
     trust_anchor_sha256: str | None = None
     proof: Proof | None = None
     findings: tuple[Finding, ...] = ()
+    card: str = ""

@@ -38,8 +38,12 @@ class Bridge:
         """Whether the detour is in place, perhaps since a run that was killed."""
         return _cut(read_state(self.auto_conf).data or b"") is not None
 
-    def enter(self, pair: bytes) -> None:
+    def enter(self, pair: bytes, opened_by: str = "") -> None:
         """Make the server use this pair (certificates and key, PEM) at its next start.
+
+        Args:
+            pair: what it shall use.
+            opened_by: the command for the passphrase of the pair's key, empty when it needs none.
 
         Raises:
             OSError: no room or no permission; nothing has changed then.
@@ -51,11 +55,13 @@ class Bridge:
             return
         remove(self.pair)
         create(self.pair, pair, mode=0o600, uid=self._uid, gid=self._gid)
-        quoted = str(self.pair).replace("\\", "\\\\").replace("'", "''").encode("utf-8", "surrogateescape")
+        quoted = _quoted(str(self.pair))
         whole = not state.data or state.data.endswith(b"\n")
         start, note = (b"", b"") if whole else (b"\n", b", newline added")
         mark = start + b"# pgssl-wizard is exchanging a key and its certificate (%d%b)\n" % (state.modified_ns, note)
-        data = state.data + mark + b"ssl_cert_file = '%b'\nssl_key_file = '%b'\n" % (quoted, quoted)
+        data = state.data + mark + b"ssl_cert_file = %b\nssl_key_file = %b\n" % (quoted, quoted)
+        if opened_by:
+            data += b"ssl_passphrase_command = %b\n" % _quoted(opened_by)
         replace(self.auto_conf, data, mode=state.mode, uid=state.uid, gid=state.gid, attributes=state.attributes)
 
     def leave(self) -> None:
@@ -78,6 +84,10 @@ class Bridge:
                 modified_ns=modified_ns,
             )
         remove(self.pair)
+
+
+def _quoted(value: str) -> bytes:
+    return b"'" + value.replace("\\", "\\\\").replace("'", "''").encode("utf-8", "surrogateescape") + b"'"
 
 
 def _cut(data: bytes) -> tuple[bytes, int] | None:

@@ -55,9 +55,18 @@ def put_back(
     raise RolledBack(
         f"{message}. {end}",
         where=str(journal.data_directory),
-        hint="if it runs no more, start it; its files are as before" if unproved else None,
+        hint="if it runs no more, start it; its files are as before" if unproved else _kept_in_words(journal),
         code=_code(problem),
     ) from problem
+
+
+def _kept_in_words(journal: Journal) -> str | None:
+    """Return what stays because it is the person's, None when nothing does."""
+    kept = [str(path) for path in journal.kept if path.exists()]
+    if not kept:
+        return None
+    more = f" and {len(kept) - 5} more" if len(kept) > 5 else ""
+    return f"Kept, because they are yours: {', '.join(kept[:5])}{more}"
 
 
 def _code(problem: BaseException) -> str:

@@ -6,14 +6,21 @@ verifies what it meets. Whatever the server would complain about, it complains a
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+import re
+import shlex
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from pgssl_wizard.change import lists
 from pgssl_wizard.change.contents import Contents, setting_after
 from pgssl_wizard.change.paths import real_path
-from pgssl_wizard.change.staging import Staging, stage_rules, stage_settings
+from pgssl_wizard.change.staging import Staging, stage_maps, stage_rules, stage_settings
 from pgssl_wizard.cluster.facts import Cluster
+from pgssl_wizard.cluster.reading import names_in, read_bytes
 from pgssl_wizard.errors import Refused
 from pgssl_wizard.plan.model import Plan, PlannedFile
 from pgssl_wizard.proof.names import to_try
@@ -43,8 +50,14 @@ def rehearse(plan: Plan, cluster: Cluster, contents: Contents) -> None:
         _parse(plan, cluster, throwaway, staging, planned)
         _stage_tls(plan, cluster, throwaway, staging, planned)
         stage_rules(staging, cluster, planned)
+        stage_maps(staging, cluster, planned)
+        settings = {"hba_file": str(staging.path(cluster.hba_file)), "ident_file": str(staging.path(cluster.ident_file))}
+        if contents.key_shut:
+            # Its passphrase is known to a person who is not here; what else there is can still be tried.
+            settings["ssl"] = "off"
         try:
-            throwaway.start({"hba_file": str(staging.path(cluster.hba_file))})
+            with _typed(contents, plan, throwaway) as typing:
+                throwaway.start(settings | typing)
         except StartFailed as failure:
             raise Refused(
                 f"the server would not start with these files: {staging.unstaged(failure.message)}",
@@ -52,8 +65,55 @@ def rehearse(plan: Plan, cluster: Cluster, contents: Contents) -> None:
                 hint="nothing was changed; --no-rehearse does without this test",
                 code="rehearsal-failed",
             ) from failure
-        if contents.leaf_sha256 is not None:
+        _refuse_bad_maps(plan, cluster, throwaway, staging)
+        if contents.leaf_sha256 is not None and not contents.key_shut:
             _shake_hands(plan, cluster, throwaway, staging, contents)
+            _show_certificate(throwaway, staging, contents)
+
+
+def _refuse_bad_maps(plan: Plan, cluster: Cluster, throwaway: Throwaway, staging: Staging) -> None:
+    """Raise where the server complains about planned maps, without which it starts all the same."""
+    said = throwaway.log()
+    if str(staging.path(cluster.ident_file)) in said and any(change.role == "maps" for change in plan.changes):
+        raise Refused(
+            f"the server would not take these maps: {staging.unstaged(said.strip()[-500:])}",
+            where=str(cluster.ident_file),
+            hint="nothing was changed",
+            code="rehearsal-failed",
+        )
+
+
+@contextlib.contextmanager
+def _typed(contents: Contents, plan: Plan, throwaway: Throwaway) -> Iterator[dict[str, str]]:
+    """Yield the settings by which a server learns a passphrase that a person will type at its real start.
+
+    It comes through a pipe with a name, so that it stands in no file.
+    """
+    if contents.key_passphrase is None or plan.answers.certificate.passphrase != "prompt":
+        yield {}
+        return
+    pipe = throwaway.directory / "passphrase"
+    os.mkfifo(pipe, 0o600)
+    os.chown(pipe, throwaway.identity.uid, throwaway.identity.gid)
+    done = threading.Event()
+
+    def feed(passphrase: bytes) -> None:
+        while not done.is_set():
+            # Waits until somebody reads, at every attempt to start; a reader that is gone already wants nothing.
+            with contextlib.suppress(BrokenPipeError), pipe.open("wb", buffering=0) as end:
+                if not done.is_set():
+                    end.write(passphrase + b"\n")
+
+    feeder = threading.Thread(target=feed, args=(contents.key_passphrase,), name="passphrase", daemon=True)
+    feeder.start()
+    try:
+        yield {"ssl_passphrase_command": f"head -n 1 {shlex.quote(str(pipe)).replace('%', '%%')}"}
+    finally:
+        done.set()
+        # Whoever waits for a reader gets one, and ends.
+        descriptor = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        feeder.join()
+        os.close(descriptor)
 
 
 def has_programs(cluster: Cluster) -> bool:
@@ -130,6 +190,8 @@ def _stage_tls(plan: Plan, cluster: Cluster, throwaway: Throwaway, staging: Stag
             continue
         if value and name in _FILE_SETTINGS:
             path = real_path(cluster.data_directory / value)
+            if name == "ssl_crl_dir" and (staged := _stage_directory(path, by_path, planned, staging)) is not None:
+                path = staged
             change = by_path.get(path)
             data = planned.get(path)
             value = str(path if change is None or data is None else _stage_one(change, path, data, staging))
@@ -138,6 +200,32 @@ def _stage_tls(plan: Plan, cluster: Cluster, throwaway: Throwaway, staging: Stag
     # In the file and not among the program's arguments: a passphrase command may hold more than its author thinks.
     config = throwaway.config_file.read_bytes()
     throwaway.write(throwaway.config_file, config + b"\n" + "".join(lines).encode("utf-8", "surrogateescape"))
+
+
+def _stage_directory(directory: Path, by_path: Mapping[Path, PlannedFile], planned: Mapping[Path, bytes], staging: Staging) -> Path | None:
+    """Stage a directory of revocation lists whole, for the server finds them by their names; None when nothing of it is planned."""
+    names = [*(names_in(directory) or ()), *(path.name for path in planned if path.parent == directory)]
+    entries = {
+        directory / name: real_path(directory / name) for name in dict.fromkeys(names) if re.fullmatch(r"[0-9a-f]{8}\.r[0-9]+", name)
+    }
+    if not any(real in planned for real in entries.values()):
+        return None
+    staged = None
+    for entry, real in entries.items():
+        data = planned.get(real) or (read_bytes(real) if real.is_file() else None)
+        if data is not None:
+            # As it will stand, for a list that the server's user cannot read is no list.
+            status = real.stat() if real not in planned else None
+            mode, uid, gid = (status.st_mode & 0o7777, status.st_uid, status.st_gid) if status else _of(by_path[real])
+            staged = staging.put_as_is(entry, data)
+            if os.geteuid() == 0:
+                os.chown(staged, uid, gid)
+            staged.chmod(mode)
+    return staged.parent if staged is not None else None
+
+
+def _of(change: PlannedFile) -> tuple[int, int, int]:
+    return change.mode, change.uid, change.gid
 
 
 def _stage_one(change: PlannedFile, path: Path, data: bytes, staging: Staging) -> Path:
@@ -178,5 +266,29 @@ def _shake_hands(plan: Plan, cluster: Cluster, throwaway: Throwaway, staging: St
             f"a client that verifies does not accept the planned certificate: {staging.unstaged(result.message or '')}",
             where=str(cluster.data_directory),
             hint="nothing was changed",
+            code="rehearsal-failed",
+        )
+
+
+def _show_certificate(throwaway: Throwaway, staging: Staging, contents: Contents) -> None:
+    """Meet the throwaway server as a client with a certificate of the CA whose revocation list is new.
+
+    The server loads lists only when a client shows a certificate, and one list that is missing refuses all of them.
+    """
+    if contents.client_ca is None:
+        return
+    with tempfile.TemporaryDirectory(prefix="pgssl-client-") as place:
+        certificate, key = lists.throwaway_client(contents.client_ca, throwaway.superuser, Path(place))
+        result = attempt.try_connection(
+            "127.0.0.1", throwaway.port, throwaway.superuser, "postgres", sslmode="require", certificate=certificate, key=key
+        )
+    # What comes after the handshake is about the rules, which others judge; a refusal of the certificate is an alert of TLS.
+    # That of a whole CA that was revoked is what somebody wants.
+    words = result.message or ""
+    if result.outcome == "reject" and re.search(r"alert|certificate verify failed", words) and "revoked" not in words:
+        raise Refused(
+            f"a client with a certificate of {contents.client_ca.certificate.subject.rfc4514_string()} is refused: {staging.unstaged(result.message or '')}",
+            where="ssl_crl_file, ssl_crl_dir",
+            hint=staging.unstaged(throwaway.log().strip()[-500:]) or None,
             code="rehearsal-failed",
         )

@@ -63,13 +63,25 @@ def rollback(data_directory: Path, change_id: str | None = None, report: Report 
 def _choose(journals: list[Journal], change_id: str | None, data_directory: Path) -> Journal | None:
     """Return the change to undo: the named one, or the newest that stands."""
     if change_id is None:
-        return next((journal for journal in journals if journal.state == "applied"), None)
+        return next((journal for journal in journals if journal.state == "applied" and not _all_kept(journal)), None)
     named = next((journal for journal in journals if journal.id == change_id), None)
     if named is None:
         raise UnusableInput(f"there is no change {change_id}", where=str(data_directory), hint="see history", code="no-such-change")
     if named.state == "rolled-back":
         raise Refused(f"the change {change_id} is rolled back already", where=str(data_directory), code="already-rolled-back")
+    if named.state == "applied" and _all_kept(named):
+        raise Refused(
+            f"the change {change_id} wrote nothing but files that are yours, and no undo touches them",
+            where=str(data_directory),
+            hint=f"move away what is not wanted: {', '.join(str(path) for path in named.kept)}",
+            code="nothing-to-undo",
+        )
     return named
+
+
+def _all_kept(journal: Journal) -> bool:
+    """Whether a change touched nothing of the server's, as a request does."""
+    return bool(journal.operations) and all(operation.kind == "ca" for operation in journal.operations)
 
 
 def _refuse_changed(journal: Journal) -> None:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pgssl_wizard.change.after import list_directory, read_bytes
 from pgssl_wizard.change.paths import real_path
 from pgssl_wizard.cluster.facts import Cluster
+from pgssl_wizard.cluster.reading import names_in, read_bytes
 from pgssl_wizard.files.hba import parse_rules
+from pgssl_wizard.files.ident import parse_maps
 from pgssl_wizard.files.settings import resolve
 
 
@@ -88,7 +89,7 @@ class _Reader:
         return data
 
     def names(self, path: Path) -> list[str] | None:
-        found = list_directory(path)
+        found = names_in(path)
         # What will be new in an `include_dir` is read there too.
         new = [planned.name for planned in self.planned if planned.parent == real_path(path)]
         if found is None and not new:
@@ -101,6 +102,13 @@ def stage_rules(staging: Staging, cluster: Cluster, planned: Mapping[Path, bytes
     """Stage every file that the planned rules consist of, includes and lists of names too."""
     reader = _Reader(planned)
     parse_rules(cluster.hba_file, cluster.major, reader.read, reader.names)
+    staging.put(reader.files, reader.directories)
+
+
+def stage_maps(staging: Staging, cluster: Cluster, planned: Mapping[Path, bytes]) -> None:
+    """Stage every file that the planned maps consist of; where there is none, the throwaway server has none either."""
+    reader = _Reader(planned)
+    parse_maps(cluster.ident_file, cluster.major, reader.read, reader.names)
     staging.put(reader.files, reader.directories)
 
 

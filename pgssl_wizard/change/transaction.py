@@ -23,10 +23,28 @@ from pgssl_wizard.errors import Refused
 from pgssl_wizard.plan.model import Plan, PlannedFile
 
 #: Within the TLS phase: a file stands before anything refers to it.
-_ORDER = {"client-ca": 0, "server-key": 1, "server-certificate": 2, "record": 3, "settings": 4, "auto-settings": 5}
+_ORDER = {
+    "client-ca": 0,
+    "crl": 0,
+    "server-key": 1,
+    "server-certificate": 2,
+    "server-pair": 2,
+    "record": 3,
+    "settings": 4,
+    "auto-settings": 5,
+    "rules": 1,
+}
 _PHASES = {"ca": 0, "tls": 1, "rules": 2}
 #: Of the CA's files the certificate comes last: a CA that has one has its key too.
-_CA_ORDER = {"root-key": 0, "intermediate-key": 1, "intermediate-certificate": 2, "root-certificate": 3}
+_CA_ORDER = {
+    "root-key": 0,
+    "requested-key": 0,
+    "request": 1,
+    "intermediate-key": 1,
+    "intermediate-certificate": 2,
+    "root-certificate": 3,
+    "ca-crl": 5,
+}
 
 
 class ChangedMeanwhile(Exception):
@@ -35,7 +53,9 @@ class ChangedMeanwhile(Exception):
 
 def in_order(changes: Sequence[PlannedFile]) -> list[PlannedFile]:
     """Return the files in the order in which they can be written: nothing refers to what is not there yet."""
-    return sorted(changes, key=lambda change: (_PHASES[change.phase], {**_ORDER, **_CA_ORDER}.get(change.role, 0)))
+    order = {**_ORDER, **_CA_ORDER}
+    # What goes is needed no more once everything else stands.
+    return sorted(changes, key=lambda change: (_PHASES[change.phase], 9 if change.action == "delete" else order.get(change.role, 0)))
 
 
 def register(plan: Plan, cluster: Cluster, contents: Mapping[Path, bytes], *, by_sql: bool, now: datetime) -> Journal:
@@ -60,6 +80,9 @@ def register(plan: Plan, cluster: Cluster, contents: Mapping[Path, bytes], *, by
             path = real_path(change.path)
             is_folder = data is None and kind in {"directory", "ca"}
             state = FileState(exists=path.is_dir()) if is_folder else read_state(path)
+            if kind == "ca" and not is_folder and change.action == "create":
+                # Whatever has come to stand there since is in the way; only a CA's revocation list is replaced.
+                state = FileState(exists=False)
             name = back_up(directory, len(operations), path, state, uid=cluster.uid, gid=cluster.gid) if copy and state.exists else None
             operations.append(
                 Operation(
@@ -76,9 +99,10 @@ def register(plan: Plan, cluster: Cluster, contents: Mapping[Path, bytes], *, by
                 )
             )
 
-        for folder in plan.new_directories:
+        # Kits are not the transaction's: they are written by themselves, and no undo touches them.
+        for folder in (each for each in plan.new_directories if each.phase != "kits"):
             add(folder, "ca" if folder.phase == "ca" else "directory", None, copy=False)
-        for change in in_order(plan.changes):
+        for change in in_order([each for each in plan.changes if each.phase != "kits"]):
             if change.phase == "ca":
                 add(change, "ca", contents[change.path], copy=False)
             elif not (by_sql and change.role == "auto-settings"):
@@ -99,6 +123,7 @@ def register(plan: Plan, cluster: Cluster, contents: Mapping[Path, bytes], *, by
             served_before=cluster.served_sha256,
             certificate_before=cluster.path_of("ssl_cert_file") if on else None,
             key_before=cluster.path_of("ssl_key_file") if on else None,
+            opened_by_before=cluster.value("ssl_passphrase_command") if on and cluster.key_encrypted else "",
             auto_conf=cluster.auto_conf,
             log_file=cluster.log_file,
             kept=tuple(operation.path for operation in operations if operation.kind == "ca" and not operation.before.exists),
@@ -128,7 +153,13 @@ def _bridge(journal: Journal) -> Bridge | None:
 
 
 def perform(
-    journal: Journal, contents: Mapping[Path, bytes], phase: str, *, pair: bytes | None = None, started: set[Path] | None = None
+    journal: Journal,
+    contents: Mapping[Path, bytes],
+    phase: str,
+    *,
+    pair: bytes | None = None,
+    opened_by: str = "",
+    started: set[Path] | None = None,
 ) -> None:
     """Do every file operation of one phase, in order.
 
@@ -137,6 +168,7 @@ def perform(
         contents: the bytes to write, by real path.
         phase: `ca`, `tls` or `rules`.
         pair: the new certificates and key, PEM, for the instant in which only one of the two files is there.
+        opened_by: the command that opens the pair's key, empty when it needs none.
         started: gets every path before it is written to.
 
     Raises:
@@ -144,7 +176,7 @@ def perform(
     """
     bridge = _bridge(journal) if phase == "tls" and pair is not None else None
     if bridge is not None and pair is not None:
-        bridge.enter(pair)
+        bridge.enter(pair, opened_by)
     for operation in journal.operations:
         if operation.phase == phase and operation.kind != "sql":
             if bridge is not None and operation.path == bridge.auto_conf:
@@ -162,7 +194,7 @@ def _perform_one(operation: Operation, data: bytes | None, started: set[Path]) -
         write.make_directory(path, mode=mode, uid=uid, gid=gid)
         return
     state = read_state(path)
-    if operation.kind == "ca" and state.exists:
+    if operation.kind == "ca" and state.exists and not operation.before.exists:
         raise FileExistsError(errno.EEXIST, "exists, and a CA file is never overwritten", str(path))
     if state.sha256 != operation.before.sha256:
         raise ChangedMeanwhile(f"{path} was changed by somebody else in the meantime")
@@ -242,7 +274,7 @@ def undo(journal: Journal, *, started: set[Path] | None = None, undone: Callable
             if bridge is not None and operation.phase == "tls" and not own_auto_conf and not detour:
                 detour = True
                 if not _as_before(operation) or any(not _as_before(other) for other in journal.operations if other.kind == "file"):
-                    bridge.enter(_pair_before(journal))
+                    bridge.enter(_pair_before(journal), journal.opened_by_before)
             if _undo_one(journal, operation):
                 undone(operation.path)
         except (OSError, Refused) as problem:

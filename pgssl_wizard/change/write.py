@@ -121,7 +121,8 @@ def _directory(path: Path) -> Iterator[int]:
     Component by component: a link that somebody slips in between, to lead a write of root's astray, is not followed.
     """
     parts = path.parent.parts
-    descriptor = os.open(parts[0], _SEARCH | os.O_DIRECTORY | os.O_CLOEXEC)
+    # The last one is brought to the disk, which a descriptor that is only for searching does not allow.
+    descriptor = os.open(parts[0], (os.O_RDONLY if len(parts) == 1 else _SEARCH) | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for number, name in enumerate(parts[1:], start=2):
             kind = os.O_RDONLY if number == len(parts) else _SEARCH

@@ -205,14 +205,18 @@ EMPTY: dict[str, dict[str, Any]] = {
         "locked_out": [],
         "goes_live_too": [],
         "effective": None,
+        "ciphers": None,
         "hash": None,
     },
-    "apply": {"change": _NO_CHANGE, "trust_anchor": None, **_NO_PROOF},
+    "apply": {"change": _NO_CHANGE, "trust_anchor": None, **_NO_PROOF, "renewal": None, "custody_card": None},
     "rollback": {"change": _NO_CHANGE, "trust_anchor": None, **_NO_PROOF},
     "history": {"changes": []},
     "verify": _NO_PROOF,
     "lint": {"files": []},
+    "check": {"expiring": []},
+    "renew": {"change": _NO_CHANGE, "trust_anchor": None, **_NO_PROOF, "renewed": [], "put_aside": [], "next_due": None},
     "issue": {"issued": [], "kept": []},
+    "revoke": {"revoked": [], "crl": []},
 }
 
 

@@ -17,7 +17,7 @@ _DIRECTORY = click.argument("data_directory", metavar="DATADIR", type=PathArgume
 
 def _keys_in_words() -> str:
     """Return the keys of the answers file for the help of `plan` and `apply`."""
-    lines = [f"  {question.key:32} {question.help}" for question in QUESTIONS.values() if question.not_yet is None or question.built]
+    lines = [f"  {question.key:32} {question.help}" for question in QUESTIONS.values()]
     return "\b\nKeys for --set and the answers file:\n" + "\n".join(lines)
 
 
@@ -91,6 +91,7 @@ def plan(call: Call, data_directory: Path, answers_file: Path | None, assignment
 @click.option("--no-rehearse", is_flag=True, help="Do not try the new files on a throwaway cluster first.")
 @click.option("--no-reload", is_flag=True, help="Write the files and leave the running server as it is.")
 @click.option("--accept-lock-out", is_flag=True, help="Go on although somebody known will be refused afterwards.")
+@click.option("--accept-weak", is_flag=True, help="Go on although NULL ciphers or TLS 1.0 or 1.1 are let in.")
 @click.option("--confirm-within", type=int, metavar="SECONDS", help="Not built yet: roll back by itself unless confirmed.")
 def apply(
     call: Call,
@@ -101,6 +102,7 @@ def apply(
     no_rehearse: bool,
     no_reload: bool,
     accept_lock_out: bool,
+    accept_weak: bool,
     confirm_within: int | None,
 ) -> int:
     """The change: rehearse, write, reload, prove; put everything back if the proof fails."""
@@ -126,13 +128,26 @@ def apply(
     else:
         journey.make_plan()
     assert journey.plan is not None
-    change = journey.apply(report.progress(call.quiet), rehearse=not no_rehearse, reload=not no_reload, accept_lock_out=accept_lock_out)
+    from pgssl_wizard.cli.asking import ask  # noqa: PLC0415
+
+    change = journey.apply(
+        report.progress(call.quiet),
+        ask=ask,
+        rehearse=not no_rehearse,
+        reload=not no_reload,
+        accept_lock_out=accept_lock_out,
+        accept_weak=accept_weak,
+    )
     findings = (*journey.plan.findings, *change.findings)
     if call.as_json:
         from pgssl_wizard.change.serialise import change_to_json  # noqa: PLC0415
 
-        return call.document(ExitCode.DONE, findings, change_to_json(change))
-    report.change(change, journey.plan)
+        lines = journey.upkeep()
+        timer = {"timer": lines.timer[0], "service": lines.timer[1]} if lines.timer else None
+        renewal = {"renewal": {"check": lines.check, "renew": lines.renew, "systemd": timer}}
+        card = {"custody_card": change.card or None}
+        return call.document(ExitCode.DONE, findings, {**change_to_json(change), **renewal, **card})
+    report.change(change, journey.plan, journey.upkeep())
     return ExitCode.DONE
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from pgssl_wizard.certificates.profiles import KeyType
-from pgssl_wizard.cli import report
+from pgssl_wizard.certificates.profiles import CLIENT_DAYS, CLIENT_KEY, KeyType
+from pgssl_wizard.cli import asking, report
+from pgssl_wizard.cli.ca_passphrase import ca_passphrase
 from pgssl_wizard.cli.calling import Call, PathArgument, command
 from pgssl_wizard.cli.wizard import say
 from pgssl_wizard.errors import ExitCode, UnusableInput, WizardError
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from pgssl_wizard.certificates.kits import Kit
     from pgssl_wizard.certificates.roles import NamedRole
     from pgssl_wizard.change.issue import Prepared
+    from pgssl_wizard.cluster.facts import Cluster
 
 #: How many kits a report for people names.
 _SHOWN = 20
-_TRIES = 3
 
 
 @command("issue")
@@ -32,10 +33,15 @@ _TRIES = 3
 @click.option("--ca", type=PathArgument(), metavar="DIR", help="The CA's directory: intermediate.crt and .key, or root.crt and .key.")
 @click.option("-o", "--output", type=PathArgument(), metavar="DIR", required=True, help="Where the kits go; made if it is missing.")
 @click.option("--roles-from", type=PathArgument(), metavar="FILE", help="Roles, one a line; blank lines and # comments are passed over.")
-@click.option("--days", type=click.IntRange(1, 36500), default=365, show_default=True, metavar="N", help="How long the certificates live.")
-@click.option("--key", type=click.Choice(get_args(KeyType)), default="ecdsa-p256", show_default=True, help="The type of their keys.")
+@click.option(
+    "--roles-of", type=PathArgument(), metavar="DATADIR", help="Every role of this running server that can log in, pg_* left out."
+)
+@click.option(
+    "--days", type=click.IntRange(1, 36500), default=CLIENT_DAYS, show_default=True, metavar="N", help="How long the certificates live."
+)
+@click.option("--key", type=click.Choice(get_args(KeyType)), default=CLIENT_KEY, show_default=True, help="The type of their keys.")
 @click.option("--host", metavar="NAME", help="The server's name for the settings in the kits.")
-@click.option("--port", type=click.IntRange(1, 65535), default=5432, show_default=True, metavar="N", help="Its port.")
+@click.option("--port", type=click.IntRange(1, 65535), metavar="N", help="Its port.  [default: that of --roles-of, else 5432]")
 @click.option("--root", type=PathArgument(), metavar="FILE", help="The server's root.  [default: the CA's own]")
 @click.option("--ca-certificate", type=PathArgument(), metavar="FILE", help="The CA's certificate, when it has another name.")
 @click.option("--ca-key", type=PathArgument(), metavar="FILE", help="The CA's key, when it has another name.")
@@ -48,10 +54,11 @@ def issue(
     ca: Path | None,
     output: Path,
     roles_from: Path | None,
+    roles_of: Path | None,
     days: int,
     key: KeyType,
     host: str | None,
-    port: int,
+    port: int | None,
     root: Path | None,
     ca_certificate: Path | None,
     ca_key: Path | None,
@@ -63,7 +70,7 @@ def issue(
 
     A kit is a directory named after the role, readable by you alone. It is written whole or not at all; one that stands
     is never overwritten: it is kept when it will do, else nothing is made (exit code 3). --host, --port and --database go
-    into the settings.
+    into the settings. Roles come from the command line, a list and a running server, in any combination.
     """
     from datetime import UTC, datetime  # noqa: PLC0415
 
@@ -77,19 +84,24 @@ def issue(
     if p12_passphrase_file is not None and p12_passphrase_prompt:
         raise UnusableInput("--p12-passphrase-file and --p12-passphrase-prompt do not go together.", code="usage")
     listed = _listed(roles_from) if roles_from is not None else []
-    wanted_roles, findings = roles.check([*(roles.NamedRole(name) for name in names), *listed])
+    of_server: list[NamedRole] = []
+    if roles_of is not None:
+        cluster = call.journey.inspect(roles_of)
+        of_server = _of_server(cluster, {*names, *(each.name for each in listed)})
+        port = port or (cluster.postmaster.port if cluster.postmaster else None)
+    wanted_roles, findings = roles.check([*(roles.NamedRole(name) for name in names), *listed, *of_server])
     if not wanted_roles:
         raise UnusableInput(
             "issue wants at least one role.",
             where=str(roles_from) if roles_from else None,
-            hint="Name roles, or --roles-from FILE.",
+            hint="Name roles, or --roles-from FILE, or --roles-of DATADIR.",
             code="usage",
         )
     wanted = Wanted(
-        wanted_roles, _absolute(output), ca, ca_certificate, ca_key, root, key, days, Connection(host, port, call.journey.database)
+        wanted_roles, _absolute(output), ca, ca_certificate, ca_key, root, key, days, Connection(host, port or 5432, call.journey.database)
     )
     passphrase = _p12_passphrase(p12_passphrase_file, ask=p12_passphrase_prompt)
-    prepared = prepare(wanted, now=datetime.now(UTC), ca_passphrase=_ca_passphrase(ca_passphrase_command), passphrase=passphrase)
+    prepared = prepare(wanted, now=datetime.now(UTC), ca_passphrase=ca_passphrase(ca_passphrase_command), passphrase=passphrase)
     if prepared.refused:
         return _refused(call, prepared, (*findings, *prepared.findings))
     return _carry_out(call, prepared, wanted.output, [*findings, *prepared.findings])
@@ -159,29 +171,25 @@ def _listed(path: Path) -> list[NamedRole]:
     return roles.parse_list(data, str(path))
 
 
+def _of_server(cluster: Cluster, named: Collection[str]) -> list[NamedRole]:
+    """Return the roles of a running server that can log in; those that are named already are not told twice."""
+    from pgssl_wizard.certificates import roles  # noqa: PLC0415
+
+    if cluster.server is None:
+        raise UnusableInput(
+            f"The server cannot be asked for its roles: {cluster.server_problem or 'it is down'}.",
+            where=str(cluster.data_directory),
+            hint="Start it, or name a superuser with --user; or write the roles into a file for --roles-from.",
+            code="no-administrator",
+        )
+    found = [role for role in cluster.server.roles if not role.startswith("pg_") and role not in named]
+    return [roles.NamedRole(role, str(cluster.data_directory)) for role in found]
+
+
 def _absolute(path: Path) -> Path:
     import os  # noqa: PLC0415
 
     return Path(os.path.abspath(path))  # noqa: PTH100 - links in a path stay as they are
-
-
-def _terminal() -> bool:
-    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
-
-
-def _ca_passphrase(given: str | None) -> Callable[[int], bytes | None]:
-    """Return where the passphrase of the CA's key comes from: a command once, a terminal three times, or nowhere."""
-
-    def ask(tried: int) -> bytes | None:
-        from pgssl_wizard.change import passphrases  # noqa: PLC0415
-
-        if given is not None:
-            return passphrases.from_command(given, "--ca-passphrase-command") if tried == 0 else None
-        if not _terminal() or tried >= _TRIES:
-            return None
-        return _prompt("Passphrase of the CA's key: ")
-
-    return ask
 
 
 def _p12_passphrase(file: Path | None, *, ask: bool) -> bytes:
@@ -191,26 +199,15 @@ def _p12_passphrase(file: Path | None, *, ask: bool) -> bytes:
         return passphrases.from_file(file, str(file))
     if not ask:
         return b""
-    if not _terminal():
+    if not asking.terminal():
         raise UnusableInput(
             "There is no terminal to ask for the passphrase.",
             where="--p12-passphrase-prompt",
             hint="Use --p12-passphrase-file FILE.",
             code="no-terminal",
         )
-    first = _prompt("Passphrase for the PKCS#12 files: ")
-    if first != _prompt("The same again: "):
-        raise UnusableInput("The two passphrases differ.", where="--p12-passphrase-prompt", code="bad-passphrase")
-    return passphrases.check(first, "--p12-passphrase-prompt")
-
-
-def _prompt(text: str) -> bytes:
-    import getpass  # noqa: PLC0415
-
-    try:
-        return getpass.getpass(text).encode("utf-8", "surrogateescape")
-    except EOFError:
-        raise UnusableInput("No passphrase was given.", code="bad-passphrase") from None
+    where = "--p12-passphrase-prompt"
+    return passphrases.check(asking.prompt_twice("Passphrase for the PKCS#12 files: ", where), where)
 
 
 class _Progress:

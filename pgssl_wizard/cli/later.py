@@ -9,10 +9,6 @@ from pgssl_wizard.errors import UnusableInput
 
 _PROMISES = {
     "confirm": "keep a pending change",
-    "check": "expiry, renewal due, served against disk, for monitoring",
-    "renew": "a new certificate of the same profile",
-    "access": "which rule each connection attempt would meet",
-    "revoke": "revoke certificates, write the CRL",
     "migrate": "the ladder to verify-full",
     "audit": "connection strings that do not verify",
     "explain": "what an error message means",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import shutil
@@ -20,7 +19,7 @@ import click
 from pgssl_wizard.cli.calling import Call, PathArgument, command
 from pgssl_wizard.cli.report import MARKS, paint
 from pgssl_wizard.cli.wizard import say
-from pgssl_wizard.cluster.reading import LARGEST, owner_in_words
+from pgssl_wizard.cluster.reading import configuration, owner_in_words
 from pgssl_wizard.errors import ExitCode, UnusableInput, WizardError
 from pgssl_wizard.files.versions import NEWEST, OLDEST
 from pgssl_wizard.findings import Finding
@@ -94,7 +93,8 @@ def lint(call: Call, files: tuple[Path, ...], version: str | None, kind: str | N
     reader = _Reader()
     usable: dict[Path, tuple[Path, Kind]] = {}
     unusable: list[WizardError] = []
-    for file in files:
+    named = _with_lists(files)
+    for file in named:
         path = Path(os.path.abspath("/dev/stdin" if str(file) == "-" else file))  # noqa: PTH100 - links in a path stay as they are
         try:
             if not os.path.lexists(path) or path.is_dir():
@@ -126,10 +126,19 @@ def lint(call: Call, files: tuple[Path, ...], version: str | None, kind: str | N
         findings += shown(reports)
         call.document(code, findings, {"files": [report_to_json(report, major) for report in reports]})
     else:
-        _tell(reports, major, dict(zip((os.path.abspath(file) for file in files), map(str, files), strict=True)))  # noqa: PTH100
+        _tell(reports, major, dict(zip((os.path.abspath(file) for file in named), map(str, named), strict=True)))  # noqa: PTH100
     for problem in unusable:
         say(problem)
     return code
+
+
+def _with_lists(files: Sequence[Path]) -> list[Path]:
+    """Return the files with those of a directory of revocation lists, named as OpenSSL looks for them, in its place."""
+    found: list[Path] = []
+    for file in files:
+        names = sorted(name for name in _list_directory(file) or () if re.fullmatch(r"[0-9a-f]{8}\.r[0-9]+", name)) if file.is_dir() else []
+        found += [file / name for name in names] or [file]
+    return found
 
 
 def _major(version: str | None) -> int:
@@ -237,18 +246,8 @@ class _Reader:
 
     def read(self, path: Path) -> bytes | None:
         if path not in self._seen:
-            self._seen[path] = self._read(path)
+            self._seen[path] = configuration(path)
         return self._seen[path]
-
-    def _read(self, path: Path) -> bytes | None:
-        try:
-            with path.open("rb") as file:
-                data = file.read(LARGEST + 1)
-        except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: a NUL byte in the name
-            return None
-        if len(data) > LARGEST:
-            raise OSError(errno.EFBIG, "it is too large for a configuration file", str(path))
-        return data
 
 
 def _list_directory(path: Path) -> list[str] | None:

@@ -12,10 +12,14 @@ import click
 
 from pgssl_wizard import __version__
 from pgssl_wizard.cli import commands, later
+from pgssl_wizard.cli.access import access
 from pgssl_wizard.cli.calling import EMPTY, JSON_OPTION, ReaderGoneError, add_options, as_text
+from pgssl_wizard.cli.check import check
 from pgssl_wizard.cli.completion import completion
 from pgssl_wizard.cli.issue import issue
 from pgssl_wizard.cli.lint import lint
+from pgssl_wizard.cli.renew import renew
+from pgssl_wizard.cli.revoke import revoke
 from pgssl_wizard.errors import ExitCode
 
 EPILOG = """\b
@@ -60,8 +64,12 @@ for command in (
     commands.rollback,
     commands.history,
     commands.verify,
+    check,
+    renew,
+    access,
     lint,
     issue,
+    revoke,
     *later.COMMANDS,
     completion,
 ):

@@ -11,6 +11,7 @@ from pgssl_wizard.cluster.facts import Cluster
 from pgssl_wizard.files.diff import unified
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.plan.model import Plan, PlannedFile
+from pgssl_wizard.plan.renewing import Upkeep
 from pgssl_wizard.plan.secrets import masked
 from pgssl_wizard.proof.model import Attempt, Proof
 
@@ -77,23 +78,60 @@ def plan(made: Plan, found: Cluster) -> None:
         if made.sql:
             print("\nSQL\n  " + "\n  ".join(f"{statement};" for statement in made.sql))
         if made.openssl:
-            print("\nThe same certificates by hand\n  " + "\n  ".join(made.openssl))
+            what = "key and request" if any(each.role == "request" for each in made.changes) else "certificates"
+            print(f"\nThe same {what} by hand\n  " + "\n  ".join(made.openssl))
+    _ciphers(made)
     if made.locked_out:
         print("\nWould be refused")
         for who in made.locked_out:
             print(f"  ✗ {who.who}: {who.message}")
+    _known(made)
     if made.findings:
         print("\nFindings")
         findings(made.findings)
 
 
+#: So many known clients are printed; `--json` has all of them.
+_SHOWN = 40
+
+
+def _known(made: Plan) -> None:
+    """Print who is known and gets in afterwards, those who notice something of it and machines."""
+    told = [each for each in made.known if each.let_in_then and (each.machine or each.changes or each.certificate)]
+    if not told or made.empty:
+        return
+    print("\nKnown, and let in afterwards")
+    for each in told[:_SHOWN]:
+        needs = {None: "", "shown": ", shows a certificate", "kit": ", needs its kit", "missing": ", needs a certificate"}[each.certificate]
+        mark = "~" if each.changes else "="
+        machine = f"{each.machine}: " if each.machine not in {None, "administrator", "replication"} else ""
+        print(f"  {mark} {machine}{each.who}: {each.now if not each.changes else f'{each.now} -> {each.then}'}{needs}")
+    if len(told) > _SHOWN:
+        print(f"    and {len(told) - _SHOWN} more (--json has them all)")
+
+
 def _certificates(made: Plan) -> None:
     from pgssl_wizard.certificates.describe import in_words  # noqa: PLC0415
 
-    if made.issue:
+    profiles = [*made.issue, *(each.profile for each in made.changes if each.role == "request" and each.profile)]
+    told = [in_words(profile) for profile in profiles]
+    told += [words for each in made.changes for words in each.holds]
+    if told:
         print("\nCertificates")
-        for profile in made.issue:
-            print("  " + "; ".join(in_words(profile)))
+        for words in told:
+            print("  " + "; ".join(words))
+
+
+def _ciphers(made: Plan) -> None:
+    if made.ciphers is None:
+        return
+    offer = made.ciphers.offer
+    print(f"\nOffered by {offer.library}, with this key")
+    for suite in made.ciphers.usable:
+        versions = ", ".join(version.removeprefix("TLSv") for version in suite.tls)
+        print(f"  {suite.strength:7} {suite.name}  TLS {versions}")
+    if offer.groups:
+        print(f"  groups  {', '.join(offer.groups)}")
 
 
 def _diff(each: PlannedFile) -> None:
@@ -112,10 +150,17 @@ def progress(quiet: bool) -> Callable[[Event], None]:
     return tell
 
 
-def change(made: Change, planned: Plan) -> None:
-    """Print what `apply` did."""
+def change(made: Change, planned: Plan, lines: Upkeep | None = None) -> None:
+    """Print what `apply` did, and the lines that keep it in order."""
     if made.id is None:
         print("Nothing to do: everything is as the answers say.")
+        findings(each for each in planned.findings if each.code == "request-pending")
+        return
+    if any(each.role == "request" for each in planned.changes):
+        print(f"Change {made.id}: the request is written, and nothing of the server has changed.")
+        for path in made.kept:
+            print(f"  {path}")
+        findings(each for each in planned.findings if each.topic == "certificate")
         return
     words = {
         "now": "in force",
@@ -132,13 +177,22 @@ def change(made: Change, planned: Plan) -> None:
             print(f"  SHA-256 {made.trust_anchor_sha256}")
         name = planned.answers.server.names[0]
         print(f'  psql "host={name} sslmode=verify-full sslrootcert={made.trust_anchor.name}"')
+    if planned.answers.clients.roles:
+        print(f"Kits, one for each role: {planned.answers.clients.directory} (each holds a private key)")
     keys = [str(path) for path in made.kept if path.name.endswith(".key")]
     if keys:
         print(f"Take offline: {', '.join(keys)}")
     print(f"Undo: pgssl-wizard rollback {planned.data_directory}")
+    if lines is not None:
+        print("\nFor /etc/cron.d:")
+        for line in (lines.check, lines.renew):
+            if line:
+                print(f"  {line}")
     if made.findings:
         print()
         findings(made.findings)
+    if made.card:
+        print(f"\n{made.card}")
 
 
 def undone(made: Change) -> None:
@@ -174,7 +228,7 @@ def proof(found: Proof) -> None:
     if found.attempts:
         print(f"\n{'sslmode':12} {'root':6} {'certificate':12} {'host':24} {'expected':9} outcome")
         for each in found.attempts:
-            print(_attempt(each))
+            print(_attempt(each) + (f"  as {each.user}" if each.user != found.attempts[0].user else ""))
 
 
 def _attempt(each: Attempt) -> str:

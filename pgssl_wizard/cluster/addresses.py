@@ -28,11 +28,13 @@ class InterfaceAddress:
 
     Attributes:
         lasting: clients may rely on it; False for IPv6 privacy addresses and addresses on their way out.
+        prefix: bits of its network; None when they are not known.
     """
 
     text: str
     interface: str
     lasting: bool = True
+    prefix: int | None = None
 
     @property
     def internal(self) -> bool:
@@ -53,6 +55,16 @@ def interface_addresses() -> tuple[InterfaceAddress, ...]:
         if not (number.is_loopback or number.is_link_local or number.is_unspecified or number.is_multicast):
             kept.setdefault(each.text, each)
     return tuple(kept.values())
+
+
+def own_ranges() -> tuple[str, ...]:
+    """Return every address of this machine as `address/prefix`, loopback too: what the server means by `samehost` and `samenet`."""
+    try:
+        found = list(_of_kernel())
+    except (OSError, AttributeError, struct.error):
+        found = [InterfaceAddress("127.0.0.1", "", prefix=8), InterfaceAddress("::1", "", prefix=128), *_by_route()]
+    whole = {each.text: each for each in found}
+    return tuple(f"{text}/{(128 if ':' in text else 32) if each.prefix is None else each.prefix}" for text, each in whole.items())
 
 
 def _of_kernel() -> Iterator[InterfaceAddress]:
@@ -77,7 +89,7 @@ def _of_kernel() -> Iterator[InterfaceAddress]:
 
 
 def _address(message: bytes) -> InterfaceAddress | None:
-    family, _, flags, _, index = struct.unpack_from("=BBBBI", message)
+    family, prefix, flags, _, index = struct.unpack_from("=BBBBI", message)
     attributes: dict[int, bytes] = {}
     rest = message[8:]
     while len(rest) >= 4:
@@ -96,7 +108,7 @@ def _address(message: bytes) -> InterfaceAddress | None:
     name = ""
     with contextlib.suppress(OSError):
         name = socket.if_indextoname(index)
-    return InterfaceAddress(str(ipaddress.ip_address(packed)), name, lasting=not flags & passing)
+    return InterfaceAddress(str(ipaddress.ip_address(packed)), name, lasting=not flags & passing, prefix=prefix)
 
 
 def _by_route() -> Iterator[InterfaceAddress]:

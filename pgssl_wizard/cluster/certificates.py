@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pgssl_wizard.certificates import key_file
 from pgssl_wizard.cluster.facts import CertificateFact, CertificateRole, FileFact
+from pgssl_wizard.cluster.list_directory import lists_in
 from pgssl_wizard.cluster.reading import fact_of, may_read, who_can_read
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class TlsFiles:
         problems: what is wrong with the files.
         key_encrypted: the server needs a passphrase for the key.
         own: the server's certificate, to be judged when the time is known; empty when there is none.
-        of_clients: the CA and CRL files, likewise.
+        of_clients: the CA and CRL files, and those of the CRL directory that the server finds, likewise.
     """
 
     certificates: tuple[CertificateFact, ...] = ()
@@ -58,7 +59,14 @@ class TlsFiles:
 
 
 def tls_files(
-    certificate: Path | None, key: Path | None, client_ca: Path | None, uid: int, groups: frozenset[int], *, crl: Path | None = None
+    certificate: Path | None,
+    key: Path | None,
+    client_ca: Path | None,
+    uid: int,
+    groups: frozenset[int],
+    *,
+    crl: Path | None = None,
+    crl_directory: Path | None = None,
 ) -> TlsFiles:
     """Return what the files hold and what is wrong with them.
 
@@ -71,6 +79,7 @@ def tls_files(
         uid: of the server's OS user, who must be able to read them.
         groups: of that user, or those that the running server has.
         crl: of ssl_crl_file, None when it is empty.
+        crl_directory: of ssl_crl_dir, likewise.
     """
     found: list[CertificateFact] = []
     problems: list[Problem] = []
@@ -91,6 +100,11 @@ def tls_files(
             found += facts_of(_certificates(given), "client-ca", given.path)
     problems += _refused([*own, *secret])
     problems += _refused(of_clients)
+    if crl_directory is not None:
+        authorities = [given for given in of_clients if given.role == "ca"]
+        lists, faults = lists_in(crl_directory, authorities, [given for given in of_clients if given.role == "crl"], uid, groups)
+        of_clients += lists
+        problems += [Problem(fault.path, fault.what, fault.code, fault.hint) for fault in faults]
     encrypted = any(held.encrypted for given in secret for held in given.objects.keys[:1])
     return TlsFiles(tuple(found), tuple(problems), encrypted, tuple(own), tuple(of_clients))
 
@@ -106,13 +120,13 @@ def _taken(path: Path | None, role: Role, uid: int, groups: frozenset[int], prob
     return _loaded(path, role, fact.data)
 
 
-def _loaded(path: Path | None, role: Role, data: bytes | None) -> list[Given]:
+def _loaded(path: Path | None, role: Role, data: bytes | None, passphrase: bytes | None = None) -> list[Given]:
     if path is None or data is None:
         return []
     from pgssl_wizard.certificates.given import Given  # noqa: PLC0415
     from pgssl_wizard.certificates.load import load  # noqa: PLC0415
 
-    return [Given(path, role, load(data))]
+    return [Given(path, role, load(data, passphrase))]
 
 
 def _bytes_of_key(key: Path | None) -> bytes | None:
@@ -181,9 +195,25 @@ def with_key(fact: CertificateFact, matches: bool | None) -> CertificateFact:
     return replace(fact, key_matches=matches)
 
 
-def key_matches(key: Path | None, certificate_pem: bytes) -> bool | None:
-    """Return whether the key in a file belongs to the first certificate; None when it cannot be told."""
+def certificates_beside_key(path: Path) -> bytes | None:
+    """Return the certificates alone, PEM, of a file that holds the key too; None when there are none."""
+    data = _bytes_of_key(path)
+    if not data:
+        return None
+    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
+
+    return b"".join(each.public_bytes(Encoding.PEM) for each in read(data)) or None
+
+
+def asks_for_passphrase(key: Path) -> bool:
+    """Whether the key in a file is encrypted."""
     held = _loaded(key, "server-key", _bytes_of_key(key))
+    return any(each.encrypted for given in held for each in given.objects.keys[:1])
+
+
+def key_matches(key: Path | None, certificate_pem: bytes, passphrase: bytes | None = None) -> bool | None:
+    """Return whether the key in a file belongs to the first certificate; None when it cannot be told."""
+    held = _loaded(key, "server-key", _bytes_of_key(key), passphrase)
     return _belongs(held[0], _loaded(key, "server-certificate", certificate_pem)[0]) if held else None
 
 

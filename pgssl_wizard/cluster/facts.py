@@ -10,10 +10,16 @@ from typing import Literal
 
 from pgssl_wizard.files.hba import Rule
 from pgssl_wizard.findings import Finding
+from pgssl_wizard.protocol.openssl_conf import SystemDefault
+from pgssl_wizard.protocol.suites import TlsLibrary
 
 Layout = Literal["initdb", "debian", "rhel", "docker", "other"]
 SettingSource = Literal["default", "file", "auto.conf", "command-line", "environment"]
 CertificateRole = Literal["server", "intermediate", "root", "client-ca"]
+#: How somebody is known: connected now, in the log, streaming from this server, or named by the person.
+KnownFrom = Literal["session", "log", "replication", "named"]
+#: Why the log tells of no (more) connections: see `server.connection_log`.
+LogSilence = Literal["off", "elsewhere", "unreadable", "no-address", "empty"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +91,45 @@ class CertificateFact:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """One way in which somebody comes in, however often.
+
+    Attributes:
+        source: how we know.
+        database: empty for a physical walsender.
+        address: canonical; None means the Unix socket, unless `host_name` says where from.
+        host_name: the name that was logged instead of an address, which is not known then; else empty.
+        tls: None where nobody knows: as libpq does by itself, over TLS where it is offered and without where that fails.
+        certificate: the subject of what it shows, or a common name alone, None when nothing is known of one.
+        walsender: replication, physical (without a database: `replication`) or logical.
+        administrator: this program's own way in.
+        count: how often it was met; last: when last, None when nothing tells, or it is connected now.
+    """
+
+    source: KnownFrom
+    user: str
+    database: str = ""
+    address: str | None = None
+    host_name: str = ""
+    tls: bool | None = False
+    gss: bool = False
+    replication: bool = False
+    walsender: bool = False
+    application: str = ""
+    certificate: str | None = None
+    administrator: bool = False
+    count: int = 1
+    last: datetime | None = None
+
+    @property
+    def over_socket(self) -> bool:
+        """Whether it comes over the Unix socket."""
+        return self.address is None and not self.host_name
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
-    """One client session over TCP that the running server reported."""
+    """One client session over TCP that the running server reported; `walsender` says that it streams, physically or logically."""
 
     user: str
     database: str
@@ -98,6 +141,7 @@ class Session:
     tls_version: str | None = None
     cipher: str | None = None
     certificate: str | None = None
+    walsender: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +167,12 @@ class ServerSays:
         rules_edited_since_load: a file of the rules or maps changed after the server last loaded its configuration.
         allow_alter_system: False when ALTER SYSTEM is refused (17 and later).
         roles: that can log in.
+        privileged: those of them that are superusers or may replicate.
         standbys: how many servers stream from this one now.
         restart_pending: settings whose file value counts only after a restart, in words.
         edited: which files of rules and maps those are.
+        local: who comes in over the Unix socket now, and our own way in.
+        memberships: by role, every role that it is a member of, directly or indirectly; None when nobody was asked.
     """
 
     user: str
@@ -136,9 +183,12 @@ class ServerSays:
     rules_edited_since_load: bool = False
     allow_alter_system: bool = True
     roles: tuple[str, ...] = ()
+    privileged: tuple[str, ...] = ()
     standbys: int = 0
     restart_pending: tuple[str, ...] = ()
     edited: tuple[Path, ...] = ()
+    local: tuple[Known, ...] = ()
+    memberships: Mapping[str, tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +201,38 @@ class FoundName:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingRequest:
+    """A request for a certificate whose answer has not been imported yet.
+
+    Attributes:
+        record: the file that tells of it.
+        request: where the request was written.
+        key: where its private key waits; it is there.
+        place: where the key goes with the certificate.
+        names: what was asked for, as they stand in the request.
+        key_type: in the words of the answers file.
+        public_sha256: lower-case hex of the key's public half (SubjectPublicKeyInfo, DER).
+        made: when.
+        request_exists: whether the request is still where it was written.
+    """
+
+    record: Path
+    request: Path
+    key: Path
+    place: Path
+    names: tuple[str, ...]
+    key_type: str
+    public_sha256: str
+    made: datetime
+    request_exists: bool = True
+
+
+def waiting_key(place: Path) -> Path:
+    """Return where a key waits that will go to `place` once its certificate is there."""
+    return place.with_name(f"{place.name}.requested")
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """One data directory and everything around it, at one instant.
 
@@ -159,6 +241,8 @@ class Cluster:
         server_version: `17.10` when the programs told, else the major.
         bin_directory: the server's own programs, None when they were not found.
         tls_built_in: None when no program could be asked.
+        tls_library: the library that the server loads, as it describes itself; None when it could not be loaded here.
+        system_default: what the host's openssl.cnf asks of it.
         config_file, hba_file, ident_file, auto_conf: the files in use, absolute.
         files: every configuration file that was read (includes too), by path, in reading order.
         directories: the names in every directory that takes part, for includes.
@@ -168,6 +252,13 @@ class Cluster:
         server: None when it is down or nobody could log in; `server_problem` then says why.
         tls_answers: whether a raw SSLRequest was answered with S; None when it could not be asked.
         served_sha256: the certificate actually served, lower-case hex of its DER.
+        key_encrypted: the server's key asks for a passphrase.
+        selinux: SELinux is in force on this machine.
+        requested: a certificate that was requested and has not been imported yet.
+        logged: who came in, by the server's log.
+        log_silence: why the log tells of no (more) connections; None when it does, or was not looked at.
+        unplaced: how many came in whose address the log does not tell.
+        own_ranges: this machine's addresses as `address/prefix`; empty when nobody looked.
     """
 
     data_directory: Path
@@ -186,6 +277,8 @@ class Cluster:
     bin_directory: Path | None = None
     tls_built_in: bool | None = None
     openssl_version: str | None = None
+    tls_library: TlsLibrary | None = None
+    system_default: SystemDefault | None = None
     postmaster: Postmaster | None = None
     server: ServerSays | None = None
     server_problem: str | None = None
@@ -199,6 +292,13 @@ class Cluster:
     certificates: tuple[CertificateFact, ...] = ()
     rules: tuple[Rule, ...] = ()
     found_names: tuple[FoundName, ...] = ()
+    key_encrypted: bool = False
+    selinux: bool = False
+    requested: PendingRequest | None = None
+    logged: tuple[Known, ...] = ()
+    log_silence: LogSilence | None = None
+    unplaced: int = 0
+    own_ranges: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     label: str = ""
 
@@ -222,78 +322,3 @@ class Cluster:
         """Return the file that setting `name` points to; relative values mean the data directory. None when empty."""
         value = self.value(name)
         return self.data_directory / value if value else None
-
-
-@dataclass(frozen=True, slots=True)
-class StandingCa:
-    """A CA that stands and is to sign (`existing-ca`).
-
-    Attributes:
-        certificate, key: its files.
-        chain: the signer and those above it, without the root.
-        root: the self-signed end, which is the signer itself where the chain is empty; None when no file holds it.
-        root_file: what clients can have as root: a file with it alone, or the one that holds all of them.
-        key_fits: whether the key belongs to the signer; None: it is encrypted, or cannot be read.
-        key_exists: whether its file is there.
-        may_sign: whether the signer is a CA.
-        until: when the first of them ends.
-        too_short: whether that is before a certificate of the wanted days would end.
-    """
-
-    certificate: Path
-    key: Path
-    chain: tuple[CertificateFact, ...] = ()
-    root: CertificateFact | None = None
-    root_file: Path | None = None
-    key_fits: bool | None = None
-    key_exists: bool = False
-    may_sign: bool = False
-    until: datetime | None = None
-    too_short: bool = False
-
-    @property
-    def signer(self) -> CertificateFact | None:
-        """Who signs; None when there is no certificate."""
-        return self.chain[0] if self.chain else self.root
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What stands at the places that the answers name, outside the cluster itself.
-
-    Attributes:
-        files: a fact for every path that the plan may create, modify or use, missing ones included.
-        directories: the directories these files go into, missing ones included (mode, owner).
-        ca: certificates found in the CA directory, by file name (`root.crt`, `intermediate.crt`).
-        ca_path_length: how many CAs may stand below each of them, None for any number.
-        ca_keys: which of the CA's keys are there and match their certificate, by file name; None: encrypted or unreadable.
-        standing_ca: the CA of `existing-ca`.
-        leaf: the certificate at the place where the server's goes, with whether the key beside it matches.
-        leaf_issuer: whose key really signed it: the file name of a CA above, `standing`, `self`, or None for anybody else.
-        leaf_chain: common names of what follows the leaf in its file.
-        leaf_due: less than a third of its life is left.
-        user: the uid that runs this program.
-        key_gid: of the group that shall read the key, None when there is no such group or none is asked for.
-        group_member: whether the server's user is in that group; running_with_group: whether the running server already is.
-        blocked: per planned file, the first parent directory that the server's user cannot pass, if any.
-    """
-
-    files: Mapping[Path, FileFact] = field(default_factory=dict)
-    directories: Mapping[Path, FileFact] = field(default_factory=dict)
-    ca: Mapping[str, CertificateFact] = field(default_factory=dict)
-    ca_path_length: Mapping[str, int | None] = field(default_factory=dict)
-    ca_keys: Mapping[str, bool | None] = field(default_factory=dict)
-    client_ca: tuple[CertificateFact, ...] = ()
-    standing_ca: StandingCa | None = None
-    leaf: CertificateFact | None = None
-    leaf_issuer: str | None = None
-    leaf_chain: tuple[str, ...] = ()
-    leaf_due: bool = False
-    key_gid: int | None = None
-    group_member: bool | None = None
-    running_with_group: bool | None = None
-    user: int = 0
-    user_gid: int = 0
-    user_name: str = "root:root"
-    umask: int = 0o022
-    blocked: Mapping[Path, Path] = field(default_factory=dict)

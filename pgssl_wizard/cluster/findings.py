@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pgssl_wizard.cluster import requested
 from pgssl_wizard.cluster.certificates import TlsFiles
 from pgssl_wizard.cluster.facts import Cluster, FileFact
 from pgssl_wizard.cluster.findings_of_certificates import of_certificates
@@ -55,6 +56,7 @@ def of_cluster(cluster: Cluster, evidence: Evidence, now: datetime | None = None
         *of_settings(cluster, evidence.resolution, verdict),
         *of_certificates(cluster, evidence.tls, now or datetime.now(UTC)),
         *of_rules(cluster),
+        *requested.findings(cluster.requested, now or datetime.now(UTC)),
     ]
     return tuple(sorted(found, key=lambda finding: _ORDER[finding.severity]))
 

@@ -22,7 +22,7 @@ _TOPICS: dict[str, Topic] = {
     "key-mismatch": "key",
     "no-key": "key",
     "no-client-ca": "clients",
-    "no-crl": "clients",
+    **dict.fromkeys(("no-crl", "no-crl-dir", "crl-wrong-name", "ca-without-crl"), "clients"),
 }
 #: Of what is good to know, `inspect` tells what decides how clients verify; the rest is for who looks at the file itself.
 _WORTH_SAYING = {"self-signed"}

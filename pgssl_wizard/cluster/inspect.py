@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from pgssl_wizard.cluster import findings as sayings
-from pgssl_wizard.cluster import layout, managed, server_says
+from pgssl_wizard.cluster import known, layout, managed, requested, selinux, server_says
+from pgssl_wizard.cluster.addresses import own_ranges
 from pgssl_wizard.cluster.certificates import tls_files
 from pgssl_wizard.cluster.facts import Cluster, FileFact, Postmaster, ServerSays
 from pgssl_wizard.cluster.names import found_names
+from pgssl_wizard.cluster.protocol_facts import library_of
 from pgssl_wizard.cluster.reading import Recorder, fact_of, owner_in_words, who_can_read
 from pgssl_wizard.cluster.settings import Live, path_in, settings_of
 from pgssl_wizard.errors import Refused, WizardError
 from pgssl_wizard.files.hba import files_of, parse_rules, surrounding_of
 from pgssl_wizard.files.settings import Resolution, resolve
+from pgssl_wizard.protocol.openssl_conf import SystemDefault
+from pgssl_wizard.protocol.suites import TlsLibrary
 from pgssl_wizard.server import command_line, handshake, log, postmaster, programs
 from pgssl_wizard.server.identity import Identity
 
@@ -43,6 +47,8 @@ class _Asides:
 
     programs: programs.Programs | None = None
     refusal: str | None = None
+    library: TlsLibrary | None = None
+    system_default: SystemDefault | None = None
 
 
 def inspect(data_directory: Path, *, pg_bin: Path | None = None, user: str | None = None, database: str | None = None) -> Cluster:
@@ -70,7 +76,7 @@ def inspect(data_directory: Path, *, pg_bin: Path | None = None, user: str | Non
     arguments = dict(command_line.settings(directory, server))
     place = layout.place_of(directory, major, server, arguments, named.config_file if server is None else None)
     # The programs run while we wait for the server and import its client library.
-    aside = _Aside(lambda: _run_programs(major, pg_bin, directory, place.config_file))
+    aside = _Aside(lambda: _run_programs(major, pg_bin, directory, place.config_file, server))
     asked = _ask(server, user, database, status.st_uid)
     if asked.live.in_force.get("config_file") and server is not None:
         # What the server itself says beats every reading of its command line.
@@ -100,7 +106,10 @@ def inspect(data_directory: Path, *, pg_bin: Path | None = None, user: str | Non
         status.st_uid,
         groups,
         crl=path_in(directory, resolution, "ssl_crl_file", ""),
+        crl_directory=path_in(directory, resolution, "ssl_crl_dir", ""),
     )
+    standard_error = known.standard_error(place.layout, major, place.config_directory, log.find(directory, server))
+    logged = known.logged(known.where(directory, _in_force(asked.live, resolution), standard_error))
     ran = aside.result()
     found = ran.programs
     cluster = Cluster(
@@ -120,6 +129,8 @@ def inspect(data_directory: Path, *, pg_bin: Path | None = None, user: str | Non
         bin_directory=found.bin_directory if found else None,
         tls_built_in=found.tls if found else None,
         openssl_version=found.openssl if found else None,
+        tls_library=ran.library,
+        system_default=ran.system_default,
         postmaster=server,
         server=asked.said,
         server_problem=asked.problem,
@@ -131,6 +142,13 @@ def inspect(data_directory: Path, *, pg_bin: Path | None = None, user: str | Non
         command_line=arguments,
         settings=settings,
         certificates=tls.certificates,
+        key_encrypted=tls.key_encrypted,
+        selinux=selinux.enforcing(),
+        requested=requested.find(directory),
+        logged=logged.known,
+        log_silence=logged.silence,
+        unplaced=logged.unplaced,
+        own_ranges=own_ranges(),
         rules=rules,
         found_names=found_names(settings, tls.certificates),
         label=layout.label_of(place),
@@ -163,7 +181,7 @@ class _Aside(Generic[_T]):
         return self._results[0]
 
 
-def _run_programs(major: int, pg_bin: Path | None, directory: Path, config_file: Path) -> _Asides:
+def _run_programs(major: int, pg_bin: Path | None, directory: Path, config_file: Path, server: Postmaster | None) -> _Asides:
     """Find the server's programs, and let them read the settings files: they know every setting, we only those around TLS."""
     try:
         found = programs.find(major, pg_bin, directory)
@@ -171,11 +189,13 @@ def _run_programs(major: int, pg_bin: Path | None, directory: Path, config_file:
         if pg_bin is not None:
             raise
         return _Asides()
+    refusal = None
     try:
         programs.postgres_c(found, "ssl", directory, {"config_file": str(config_file)})
     except Refused as error:
-        return _Asides(found, error.message if error.code == "server-refuses-files" else None)
-    return _Asides(found)
+        refusal = error.message if error.code == "server-refuses-files" else None
+    status = directory.stat()
+    return _Asides(found, refusal, *library_of(found, status.st_uid, status.st_gid, server.pid if server else None))
 
 
 def _must_be_ours(directory: Path, uid: int, owner: str) -> None:
@@ -193,6 +213,17 @@ def _in_files(resolution: Resolution) -> Callable[[str], str | None]:
     def value(name: str) -> str | None:
         winner = resolution.winner(name)
         return winner.value if winner else ""
+
+    return value
+
+
+def _in_force(live: Live, resolution: Resolution) -> Callable[[str], str | None]:
+    """Return the look-up of any setting's value: as the running server says, else as the files say, else None."""
+
+    def value(name: str) -> str | None:
+        said = live.in_force.get(name)
+        winner = resolution.winner(name) if said is None else None
+        return winner.value if winner else said
 
     return value
 

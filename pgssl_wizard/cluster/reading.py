@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import hashlib
 import os
@@ -50,6 +51,22 @@ def directory_fact(path: Path) -> FileFact:
     owner = owner_in_words(status.st_uid, status.st_gid)
     problem = None if stat.S_ISDIR(status.st_mode) else "it is no directory"
     return FileFact(path, path.resolve(), True, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, owner, problem=problem)
+
+
+def configuration(path: Path) -> bytes | None:
+    """Return the bytes of a file that a person names; None when there is none.
+
+    Raises:
+        OSError: it cannot be read, or is too large for a configuration file.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: a NUL byte in the name
+        return None
+    if len(data) > LARGEST:
+        raise OSError(errno.EFBIG, "it is too large for a configuration file", str(path))
+    return data
 
 
 def names_in(path: Path) -> list[str] | None:
@@ -114,3 +131,11 @@ class Recorder:
         if names is not None:
             self.directories[path] = tuple(sorted(names))
         return names
+
+
+def read_bytes(path: Path) -> bytes | None:
+    """Return a file's content, None when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None

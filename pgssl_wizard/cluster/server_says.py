@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pgssl_wizard.cluster.facts import ServerSays, Session
+from pgssl_wizard.cluster.facts import Known, ServerSays, Session
 from pgssl_wizard.cluster.settings import Live
 from pgssl_wizard.files.known_settings import OLD_NAMES
 from pgssl_wizard.files.setting_numbers import NotANumber, parse_integer, parse_real
@@ -27,11 +27,32 @@ where a.client_addr is not null and a.pid <> pg_backend_pid() and a.usename is n
 order by a.usename, a.datname, a.client_addr, a.pid
 """
 
+# The port of a session over the Unix socket is -1; a role without privileges sees null.
+_LOCAL = """
+select a.usename, a.datname, a.application_name, a.backend_type, count(*) as count
+from pg_stat_activity a
+where a.client_port = -1 and a.pid <> pg_backend_pid() and a.usename is not null and a.application_name not like 'pgssl-wizard%'
+group by 1, 2, 3, 4
+order by 1, 2, 3, 4
+"""
+
+_OURSELVES = """
+select session_user as usename, current_database() as datname, host(inet_client_addr()) as address,
+       coalesce((select ssl from pg_stat_ssl where pid = pg_backend_pid()), false) as tls
+"""
+
+# As is_member_of_role_nosuper goes: whatever a membership inherits or lets set counts.
+_MEMBERS = """
+select m.rolname::text as member, g.rolname::text as granted
+from pg_auth_members a join pg_roles m on m.oid = a.member join pg_roles g on g.oid = a.roleid
+"""
+
 _BASICS = """
 select current_user as me, (select rolsuper from pg_roles where rolname = current_user) as superuser,
        pg_is_in_recovery() as standby, extract(epoch from pg_conf_load_time())::float8 as loaded,
        current_setting('allow_alter_system', true) as alter_system, (select count(*) from pg_stat_replication) as standbys,
-       array(select rolname::text from pg_roles where rolcanlogin order by 1) as roles
+       array(select rolname::text from pg_roles where rolcanlogin order by 1) as roles,
+       array(select rolname::text from pg_roles where rolcanlogin and (rolsuper or rolreplication) order by 1) as privileged
 """
 
 _SETTINGS = "select name, setting, source, sourcefile, context, unit, vartype, boot_val from pg_settings"
@@ -73,8 +94,11 @@ def ask(session: AdminSession) -> Told:
         pending=pending,
         allow_alter_system=basics["alter_system"] != "off",
         roles=tuple(basics["roles"]),
+        privileged=tuple(basics["privileged"]),
         standbys=int(basics["standbys"]),
         restart_pending=restart,
+        local=(*(_ourselves(row) for row in session.query(_OURSELVES)), *(_local(row) for row in session.query(_LOCAL))),
+        memberships=closed(session.query(_MEMBERS)),
     )
     live = Live(
         in_force={name: str(row["setting"]) for name, row in settings.items() if row["setting"] is not None},
@@ -148,7 +172,52 @@ def _session(row: dict[str, Any]) -> Session:
         tls_version=row["version"],
         cipher=row["cipher"],
         certificate=row["client_dn"],
+        walsender=row["backend_type"] == "walsender",
     )
+
+
+def _ourselves(row: dict[str, Any]) -> Known:
+    return Known(
+        "session",
+        row["usename"],
+        row["datname"],
+        row["address"],
+        # Its library takes TLS as soon as the server has it.
+        tls=True if row["tls"] else False if row["address"] is None else None,
+        application="pgssl-wizard",
+        administrator=True,
+    )
+
+
+def _local(row: dict[str, Any]) -> Known:
+    walsender = row["backend_type"] == "walsender"
+    return Known(
+        "replication" if walsender else "session",
+        row["usename"],
+        row["datname"] or "",
+        replication=walsender and not row["datname"],
+        walsender=walsender,
+        application=row["application_name"] or "",
+        count=int(row["count"]),
+    )
+
+
+def closed(pairs: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Return, by role, every role that it is a member of, directly or through others, out of single memberships."""
+    direct: dict[str, list[str]] = {}
+    for pair in pairs:
+        direct.setdefault(pair["member"], []).append(pair["granted"])
+    found: dict[str, tuple[str, ...]] = {}
+    for member, granted in direct.items():
+        reached: dict[str, None] = {}
+        ahead = list(granted)
+        while ahead:
+            role = ahead.pop()
+            if role not in reached:
+                reached[role] = None
+                ahead += direct.get(role, ())
+        found[member] = tuple(sorted(reached))
+    return found
 
 
 def _differs(row: Mapping[str, Any], now: Mapping[str, Any]) -> bool:

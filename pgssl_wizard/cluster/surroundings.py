@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import grp
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pgssl_wizard.answers import Answers
-from pgssl_wizard.cluster.certificates import fact_about, key_matches, read
-from pgssl_wizard.cluster.facts import CertificateFact, Cluster, FileFact, StandingCa, Surroundings
+from pgssl_wizard.cluster import imported, kits, requested
+from pgssl_wizard.cluster import revocation as lists
+from pgssl_wizard.cluster.certificates import asks_for_passphrase, certificates_beside_key, fact_about, key_matches, read
+from pgssl_wizard.cluster.facts import CertificateFact, Cluster, FileFact, waiting_key
+from pgssl_wizard.cluster.protocol_facts import dh_of, offer_of
 from pgssl_wizard.cluster.reading import directory_fact, fact_of, owner_in_words
+from pgssl_wizard.cluster.standing import Renewable, StandingCa, Surroundings
+from pgssl_wizard.errors import UnusableInput
 from pgssl_wizard.server import command_line
 from pgssl_wizard.server.identity import Identity
+from pgssl_wizard.server.passphrase import ask
 from pgssl_wizard.server.reach import reachable_by
 
 if TYPE_CHECKING:
@@ -23,13 +29,14 @@ if TYPE_CHECKING:
 _CA_NAMES = ("root", "intermediate")
 
 
-def look(cluster: Cluster, answers: Answers, now: datetime | None = None) -> Surroundings:
+def look(cluster: Cluster, answers: Answers, now: datetime | None = None, renew: frozenset[Renewable] = frozenset()) -> Surroundings:
     """Return what is there. Reads only; keys are compared with their certificates and let go.
 
     Args:
         cluster: whose server will read the files.
         answers: which places to look at.
         now: for how much of a certificate's life is left; the present by default.
+        renew: what is to be made anew in any case.
     """
     targets = (answers.files.certificate, answers.files.key, answers.files.ca)
     files: dict[Path, FileFact] = {path: fact_of(path, secret=path == answers.files.key) for path in targets}
@@ -43,35 +50,70 @@ def look(cluster: Cluster, answers: Answers, now: datetime | None = None) -> Sur
     standing_files = _standing_files(answers) if answers.certificate.source == "existing-ca" else None
     for path in standing_files or ():
         files.setdefault(path, fact_of(path, secret=standing_files is not None and path == standing_files[1]))
+    if imported.asked(answers):
+        files = imported.files_of(answers) | files
+        files[directory / "root.crt"] = fact_of(directory / "root.crt")
+        if cluster.requested is not None:
+            files[cluster.requested.key] = fact_of(cluster.requested.key, secret=True)
+            files[cluster.requested.record] = fact_of(cluster.requested.record)
+    elif answers.certificate.source == "request" and cluster.requested is None:
+        waiting = waiting_key(answers.files.key)
+        files[waiting] = fact_of(waiting, secret=True)
+        if answers.certificate.request_file is not None:
+            files[answers.certificate.request_file] = fact_of(answers.certificate.request_file)
     if answers.clients.ca is not None:
         files[answers.clients.ca] = fact_of(answers.clients.ca)
+    if answers.protocol.dh_params is not None:
+        files[answers.protocol.dh_params] = fact_of(answers.protocol.dh_params)
     # What stands is one CA by its own name, also where its files have the names of a CA of ours.
     ca, lengths, keys, loaded = _authority(directory, files if standing_files is None else {})
     if standing_files is not None:
         standing, signer = _standing(*standing_files, files, now or datetime.now(UTC), answers.certificate.days)
         loaded |= {"standing": signer} if signer is not None else {}
         ca |= {"standing": standing.signer} if standing.signer is not None else {}
-    leaf, issuer, chain, due = _leaf(answers, files, loaded, now or datetime.now(UTC))
+    encrypted = files[answers.files.key].exists and asks_for_passphrase(answers.files.key)
+    opening = _passphrase(cluster, answers) if encrypted else None
+    leaf, issuer, chain, due = _leaf(answers, files, loaded, now or datetime.now(UTC), opening)
+    brought = imported.look(cluster, answers, files, now or datetime.now(UTC), opening) if imported.asked(answers) else None
+    if brought is not None and brought.root_file is not None:
+        files[brought.root_file] = fact_of(brought.root_file)
     group = _group(answers.files.key_group) if answers.files.key_owner == "root" else None
+    for_kits, kit_signer, standing_kits = kits.look(answers, now or datetime.now(UTC))
+    files = for_kits | files
+    for_lists, revocation = lists.look(cluster, answers, now or datetime.now(UTC))
+    files = for_lists | files
+    # A directory of lists may have to be made.
+    list_places = [
+        path for path in (answers.files.crl, answers.files.crl_dir and answers.files.crl_dir / "list") if path is not None and revocation
+    ]
     return Surroundings(
         files=files,
-        directories=_directories(files),
+        directories=_directories([*files, *list_places]),
         ca=ca,
         ca_path_length=lengths,
         ca_keys=keys,
         client_ca=_client_ca(answers, files),
         standing_ca=standing,
+        imported=brought,
+        request_record=requested.free_record(cluster.data_directory) if answers.certificate.source == "request" else None,
         leaf=leaf,
         leaf_issuer=issuer,
         leaf_chain=chain,
-        leaf_due=due,
+        leaf_due=due or bool({"server", "intermediate"} & renew),
+        renew=renew,
+        leaf_key_encrypted=encrypted,
         key_gid=group,
         group_member=group in Identity.of(cluster.uid).groups if group is not None else None,
         running_with_group=_running_with(cluster, group),
         user=os.geteuid(),
         user_gid=os.getegid(),
         user_name=owner_in_words(os.geteuid(), os.getegid()),
-        blocked=_blocked(cluster, targets, group),
+        kit_signer=kit_signer,
+        kits=standing_kits,
+        revocation=revocation,
+        blocked=_blocked(cluster, (*targets, *list_places), group),
+        offer=offer_of(cluster, answers.protocol),
+        dh=dh_of(cluster, files[answers.protocol.dh_params]) if answers.protocol.dh_params is not None else None,
     )
 
 
@@ -151,11 +193,31 @@ def _standing(
     return standing, found[0]
 
 
+def _passphrase(cluster: Cluster, answers: Answers) -> bytes | None:
+    """Return what the answers' command prints; None when there is none or it does not work, which is said when a key is made."""
+    command = answers.certificate.passphrase_command
+    if answers.certificate.passphrase == "none" or not command:
+        return None
+    running = cluster.postmaster
+    environment = command_line.environment(running.pid) if running else None
+    try:
+        return ask(
+            command, Identity.of(cluster.uid, cluster.gid), cluster.data_directory, environment, where="certificate.passphrase_command"
+        )
+    except UnusableInput:
+        return None
+
+
 def _leaf(
-    answers: Answers, files: Mapping[Path, FileFact], authority: Mapping[str, x509.Certificate], now: datetime
+    answers: Answers,
+    files: Mapping[Path, FileFact],
+    authority: Mapping[str, x509.Certificate],
+    now: datetime,
+    passphrase: bytes | None = None,
 ) -> tuple[CertificateFact | None, str | None, tuple[str, ...], bool]:
     """Return the certificate at its place, whose key signed it, what follows it, and whether it is due."""
-    data = files[answers.files.certificate].data
+    pair = answers.files.certificate == answers.files.key
+    data = certificates_beside_key(answers.files.key) if pair else files[answers.files.certificate].data
     if not data:
         return None, None, (), False
     from pgssl_wizard.certificates.authority import signed_by  # noqa: PLC0415
@@ -165,7 +227,7 @@ def _leaf(
     if not certificates:
         return None, None, (), False
     leaf = certificates[0]
-    found = fact_about(leaf, "server", answers.files.certificate, key_matches(answers.files.key, data))
+    found = fact_about(leaf, "server", answers.files.certificate, key_matches(answers.files.key, data, passphrase))
     if found is None:
         return None, None, (), False
     issuer = next((name for name, certificate in authority.items() if signed_by(leaf, certificate)), None)
@@ -187,7 +249,7 @@ def _client_ca(answers: Answers, files: Mapping[Path, FileFact]) -> tuple[Certif
     return tuple(fact for certificate, fact in told if fact is not None and is_ca(certificate))
 
 
-def _directories(files: Mapping[Path, FileFact]) -> dict[Path, FileFact]:
+def _directories(files: Iterable[Path]) -> dict[Path, FileFact]:
     """Return the directory of every file, and of those that are missing every parent up to one that exists."""
     found: dict[Path, FileFact] = {}
     for path in files:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from pgssl_wizard.files import passphrase_commands
 from pgssl_wizard.files.hba import TYPES
 from pgssl_wizard.files.known_settings import OLD_NAMES, current_name, fold, known, known_names, majors_of
 from pgssl_wizard.files.settings import JudgedLine, SettingsVerdict
@@ -30,8 +31,6 @@ _WEAK_VERSIONS = frozenset(_VERSIONS[:2])
 #: Settings whose relative paths mean the data directory, and those whose mean wherever the server was started from.
 _IN_DATA_DIRECTORY = frozenset({"ssl_ca_file", "ssl_cert_file", "ssl_crl_dir", "ssl_crl_file", "ssl_dh_params_file", "ssl_key_file"})
 _FROM_ANYWHERE = frozenset({"config_file", "data_directory", "external_pid_file", "hba_file", "hosts_file", "ident_file"})
-#: Since this major the passphrase command is refused when it has a % that is neither %p nor %%.
-_STRICT_PERCENT = 16
 #: Since this major several groups may be named.
 _SEVERAL_GROUPS = 18
 
@@ -142,11 +141,20 @@ def _password_hashes(file: Path, line: int, value: str) -> Iterator[Remark]:
 
 def passphrase_command(file: Path, line: int, command: str, major: int) -> Iterator[Remark]:
     """Yield what is to be said of the command that prints the passphrase of the server's key."""
-    rest = command.replace("%%", "").replace("%p", "")
-    if "%" not in rest:
+    if passphrase_commands.spells_it_out(command):
+        yield Remark(
+            file,
+            line,
+            "warning",
+            "passphrase-in-command",
+            "spells the passphrase out in its command: whoever reads this file, a backup of it or the list of processes has it",
+            hint="Let the command fetch it: from a file of the server's user alone, a vault, or systemd's credentials.",
+            topic="key",
+        )
+    stray = passphrase_commands.stray(command)
+    if stray is None:
         return
-    stray = rest[rest.index("%") :][:2]
-    if major >= _STRICT_PERCENT:
+    if major >= passphrase_commands.STRICT_SINCE:
         yield Remark(
             file,
             line,
@@ -162,7 +170,7 @@ def passphrase_command(file: Path, line: int, command: str, major: int) -> Itera
             line,
             "info",
             "passphrase-command-percent",
-            f"has {stray} in its passphrase command, which {_STRICT_PERCENT} and later refuse",
+            f"has {stray} in its passphrase command, which {passphrase_commands.STRICT_SINCE} and later refuse",
             hint="Write %% for a percent sign before that upgrade; %p is the prompt.",
             topic="key",
         )

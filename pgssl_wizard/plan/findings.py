@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
 
 from pgssl_wizard.cluster.facts import Cluster
 from pgssl_wizard.files.hba import Rule
 from pgssl_wizard.findings import Finding
+from pgssl_wizard.plan import kits, passphrase, revocation
 from pgssl_wizard.plan.model import Plan
-from pgssl_wizard.protocol.profiles import leaves_suite
 
 #: Findings about a cluster after which no plan can be made.
 STOPPING = frozenset(
@@ -20,6 +21,9 @@ _CURED_BY_TLS = frozenset({"tls-off", "hostssl-without-tls", "ssl-not-in-force",
 
 #: What `goes-live-too` says again.
 _SAID_BY_THE_PLAN = frozenset({"pending-edits", "pending-rules"})
+
+#: Findings about how the key is opened: the plan says them of what will be.
+_OF_THE_PASSPHRASE = frozenset({"key-asks-for-passphrase", "key-needs-restart", "passphrase-command-percent", "passphrase-in-command"})
 
 #: Findings about one rule, which go with it.
 _OF_A_RULE = frozenset(
@@ -48,7 +52,7 @@ _OF_PROTOCOL = {
 def still_true(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
     """Return the cluster's findings that are worth repeating in the preview."""
     replaced: set[str] = set()
-    if any(change.role == "server-certificate" for change in plan.changes) or "ssl_cert_file" in plan.settings:
+    if any(change.role in {"server-certificate", "server-pair"} for change in plan.changes) or "ssl_cert_file" in plan.settings:
         # Whatever was said of the certificate or key in use goes with them.
         replaced = {str(cluster.path_of(name)) for name in ("ssl_cert_file", "ssl_key_file")}
         replaced |= {str(certificate.path) for certificate in cluster.certificates if certificate.role == "server"}
@@ -66,10 +70,13 @@ def still_true(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
             or (finding.code in _SAID_BY_THE_PLAN and bool(plan.goes_live_too))
             or (finding.code in _OF_A_RULE and finding.where in gone)
             or (finding.code in _OF_PLAINTEXT and plan.answers.clients.encryption == "required")
-            or (finding.code == "clientcert-without-ca" and plan.answers.clients.certificates != "none")
+            or (finding.code == "clientcert-without-ca" and plan.answers.clients.checked)
             or bool(_OF_PROTOCOL.get(finding.code, frozenset()) & plan.settings.keys())
             or (finding.code == "auto-conf-override" and bool(plan.sql))
             or (finding.code == "key-in-data-directory" and not inside)
+            or (finding.code == "request-pending" and any(change.role == "requested-key" for change in plan.changes))
+            or finding.code in _OF_THE_PASSPHRASE
+            or revocation.cures(plan, finding)
         )
 
     return tuple(finding for finding in cluster.findings if not cured(finding))
@@ -82,7 +89,7 @@ def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
     def say(severity: str, code: str, message: str, hint: str | None = None, where: str | None = None, topic: str = "apply") -> None:
         found.append(Finding(severity, code, message, hint, where, topic))  # type: ignore[arg-type]
 
-    key_new = any(change.role == "server-key" for change in plan.changes)
+    key_new = any(change.role in {"server-key", "server-pair"} for change in plan.changes)
     if cluster.data_directory in answers.files.key.parents and (key_new or not cluster.certificates):
         say(
             "info",
@@ -102,7 +109,7 @@ def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
             "files",
         )
     for change in plan.changes:
-        if change.action == "modify" and change.role in {"server-certificate", "server-key"}:
+        if change.action == "modify" and change.role in {"server-certificate", "server-key", "server-pair"}:
             say("warning", "file-replaced", f"{change.path} exists and is replaced; undo puts it back.", None, str(change.path), "files")
         if change.action == "modify" and change.role == "client-ca":
             say(
@@ -113,6 +120,8 @@ def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
                 str(change.path),
                 "clients",
             )
+    found += passphrase.findings(plan, cluster)
+    found += _selinux(plan, cluster)
     signer = _former_signer(plan, cluster)
     if signer is not None:
         say(
@@ -139,7 +148,7 @@ def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
             "info",
             "ca-key-offline",
             f"The CA's key will lie in {names}. Take it offline when this is done.",
-            None,
+            None if answers.certificate.encrypt_ca_key else "certificate.encrypt_ca_key = true gives it a passphrase besides.",
             str(ca_keys[0]),
             "certificate",
         )
@@ -152,7 +161,7 @@ def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
             str(plan.trust_anchor),
             "clients",
         )
-    if answers.clients.certificates != "none":
+    if answers.clients.checked:
         say(
             "warning",
             "stale-client-certificates",
@@ -161,17 +170,17 @@ def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
             None,
             "clients",
         )
-    if answers.clients.certificates in {"verify-ca", "verify-full", "cert"}:
+    if answers.clients.demanded:
         say(
             "warning",
             "client-certificates-required",
-            "Every client over TCP must show a certificate of this CA; whoever has none is refused.",
-            "Issue the certificates before you apply, or choose “optional” as a first step.",
+            f"Every client over TCP must show a certificate of this CA; whoever has none is refused. {kits.who_shows_what(answers, cluster)}",
+            "Name roles in clients.roles, or issue the certificates before you apply; or choose “optional” as a first step.",
             None,
             "clients",
         )
     replication = [change for change in plan.rules if "replication" in change.fields[1].split(",") and change.action == "change"]
-    if replication and answers.clients.certificates in {"verify-ca", "verify-full", "cert"}:
+    if replication and answers.clients.demanded:
         say(
             "warning",
             "replication-needs-certificate",
@@ -181,6 +190,7 @@ def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
             "rules",
         )
     _ways_in(plan, cluster, say)
+    _who_is_not_known(plan, cluster, say)
     commented = [change for change in plan.rules if change.action == "comment-out"]
     if commented:
         lines = ", ".join(str(change.line) for change in commented)
@@ -238,10 +248,13 @@ def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
             "apply",
         )
     if plan.effective == "restart-needed":
+        by_group = passphrase.reload_can_open(answers)
         say(
             "warning",
             "restart-needed",
-            "The running server does not notice its new group; it needs a restart before it can read the key.",
+            "The running server does not notice its new group; it needs a restart before it can read the key."
+            if by_group
+            else "No reload can open the key: the running server goes on as it is until its restart, and a restart is what to plan now.",
             None,
             None,
             "apply",
@@ -252,16 +265,6 @@ def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
             "openssl-unknown",
             "The server's OpenSSL version is unknown, so the post-quantum group is left out.",
             None,
-            None,
-            "protocol",
-        )
-    ciphers = plan.settings.get("ssl_ciphers", "")
-    if ciphers and not leaves_suite(ciphers, answers.certificate.key):
-        say(
-            "error",
-            "no-suite-for-key",
-            "This cipher list leaves no suite of TLS 1.2 for the key's type.",
-            "Add suites for the key, or change the key.",
             None,
             "protocol",
         )
@@ -276,6 +279,27 @@ def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
             "names",
         )
     return tuple(found)
+
+
+def _selinux(plan: Plan, cluster: Cluster) -> Iterator[Finding]:
+    """Yield what SELinux wants of files outside the data directory: modes and owners alone do not let the server read them."""
+    directories = {
+        change.path.parent
+        for change in plan.changes
+        if change.phase == "tls" and change.action == "create" and cluster.data_directory not in change.path.parents
+    }
+    if not cluster.selinux:
+        return
+    for directory in sorted(directories):
+        pattern = shlex.quote(f"{directory}(/.*)?")
+        yield Finding(
+            "warning",
+            "selinux",
+            f"SELinux is in force: the server may read files in {directory} only by their label, whatever their mode says.",
+            f"semanage fcontext -a -t cert_t {pattern} && restorecon -R {shlex.quote(str(directory))}, before apply.",
+            str(directory),
+            "files",
+        )
 
 
 def _former_signer(plan: Plan, cluster: Cluster) -> str | None:
@@ -320,5 +344,47 @@ def _ways_in(plan: Plan, cluster: Cluster, say: Callable[..., None]) -> None:
             "No rule lets anybody in over the Unix socket, so the administrator too comes in over TLS or not at all.",
             "A rule such as `local all postgres peer` keeps a way in that no certificate can close.",
             str(cluster.hba_file),
+            "rules",
+        )
+
+
+def _who_is_not_known(plan: Plan, cluster: Cluster, say: Callable[..., None]) -> None:
+    """Say where rules change and the log could tell who would notice, and does not."""
+    for each in plan.known:
+        if each.source == "named" and not each.let_in_now and not each.let_in_then:
+            hint = "A rule for them is missing, or the client is misspelt."
+            say("warning", "named-but-refused", f"No rule lets in {each.who}, neither today nor afterwards.", hint, None, "rules")
+    if not any(change.role == "rules" for change in plan.changes):
+        return
+    named = "Name those who must get in as clients.known"
+    told = {
+        "off": (
+            "connections-not-logged",
+            "The server does not log connections: known are only those connected now, older lines of its log, and whom you name.",
+            f"ALTER SYSTEM SET log_connections = on, then SELECT pg_reload_conf(): some lines for every connection. {named} else.",
+        ),
+        "elsewhere": (
+            "connection-log-elsewhere",
+            "The server's log goes to no file that can be read here (syslog, a journal, a pipe): known are only those connected now.",
+            f"{named}; or let the server write files: logging_collector = on, which needs a restart.",
+        ),
+        "unreadable": ("connection-log-unreadable", "The server's log cannot be read: known are only those connected now.", f"{named}."),
+        "no-address": (
+            "connection-log-without-addresses",
+            f"The log tells who came in {cluster.unplaced} times, and not from where: its lines have neither address nor process.",
+            "ALTER SYSTEM SET log_line_prefix = '%m [%p] %q%u@%d %h ', and SELECT pg_reload_conf().",
+        ),
+    }
+    found = told.get(cluster.log_silence or "")
+    if found is not None:
+        say("info", found[0], found[1], found[2], None, "rules")
+    names = sum(1 for each in cluster.logged if each.host_name)
+    if names:
+        say(
+            "info",
+            "known-by-name-only",
+            f"{names} of those in the log are known by a host name alone (log_hostname): rules by address cannot be compared with that.",
+            f"{named} with their addresses, or turn log_hostname off.",
+            None,
             "rules",
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pgssl_wizard.answers import Answers
+from pgssl_wizard.answers import Answers, FileAnswers, KeyPassphrase
 from pgssl_wizard.certificates.names import common_name, parse_names
 from pgssl_wizard.certificates.profiles import KeyType, Profile, made_for
-from pgssl_wizard.cluster.facts import CertificateFact, FileFact, Surroundings
+from pgssl_wizard.cluster.facts import CertificateFact, FileFact
+from pgssl_wizard.cluster.standing import Surroundings
 from pgssl_wizard.errors import Refused
 from pgssl_wizard.findings import Finding
 
@@ -25,15 +26,17 @@ class Issuing:
         leaf: the server certificate that will be served, made now or standing already.
         chain: what its file holds, leaf first.
         known: every profile that the openssl commands may name, standing ones included, with base names.
-        anchor: what clients need.
+        anchor: what clients need; None where nobody knows the root of a certificate that was brought.
+        asks_ca: the key of a CA that signs is encrypted, and no command opens it: apply asks for its passphrase.
     """
 
     made: tuple[Profile, ...]
     leaf: Profile
     chain: tuple[Profile, ...]
     known: dict[Profile, tuple[str, str]]
-    anchor: Path
+    anchor: Path | None
     findings: tuple[Finding, ...] = ()
+    asks_ca: bool = False
 
 
 def decide(answers: Answers, surroundings: Surroundings, server_uid: int) -> Issuing:
@@ -53,16 +56,17 @@ def decide(answers: Answers, surroundings: Surroundings, server_uid: int) -> Iss
     cn = common_name(names)
     certificate, files = answers.certificate, answers.files
     owner = server_uid if files.key_owner == "server" else 0
-    leaf_names = (files.certificate.name, files.key.name)
+    leaf_names = _leaf_names(files)
     if certificate.source == "self-signed":
         leaf = Profile("self-signed", cn, certificate.key, certificate.days, cn, texts)
-        made = () if _will_do(leaf, surroundings, files.key, owner, "self", ()) else (leaf,)
+        made = () if _will_do(leaf, surroundings, answers, owner, "self", ()) else (leaf,)
         return Issuing(made, leaf, (leaf,), {leaf: leaf_names}, files.certificate)
     if certificate.source == "existing-ca":
         return _by_standing_ca(answers, surroundings, owner, Profile("server", cn, certificate.key, certificate.days, "", texts))
     directory = certificate.ca_directory
     root, root_stands = _ca("root", answers, surroundings)
     made_list = [] if root_stands else [root]
+    root_asks = signer_asks = False
     known = {root: ("root.crt", "root.key")}
     signer, signer_file = root, "root.crt"
     if certificate.intermediate:
@@ -76,8 +80,13 @@ def decide(answers: Answers, surroundings: Surroundings, server_uid: int) -> Iss
                     hint="Do without an intermediate, or name another ca_directory for a new CA.",
                     code="ca-path-length",
                 )
-            if root_stands:
-                _need_key("root", answers, surroundings)
+            root_asks = root_stands and _need_key("root", answers, surroundings)
+            made_list.append(intermediate)
+        elif "intermediate" in surroundings.renew:
+            root_asks = _need_key("root", answers, surroundings) | _need_key("intermediate", answers, surroundings)
+            del known[intermediate]
+            intermediate = replace(intermediate, days=certificate.intermediate_days, keeps_key=True)
+            known[intermediate] = ("intermediate.crt", "intermediate.key")
             made_list.append(intermediate)
         signer, signer_file = intermediate, "intermediate.crt"
     leaf = Profile("server", cn, certificate.key, certificate.days, signer.common_name, texts)
@@ -96,11 +105,17 @@ def decide(answers: Answers, surroundings: Surroundings, server_uid: int) -> Iss
                 "certificate",
             )
         )
-    if made_list or not _will_do(leaf, surroundings, files.key, owner, signer_file, following):
-        if signer not in made_list:
-            _need_key(signer_file.removesuffix(".crt"), answers, surroundings)
+    if made_list or not _will_do(leaf, surroundings, answers, owner, signer_file, following):
+        signer_asks = signer not in made_list and _need_key(signer_file.removesuffix(".crt"), answers, surroundings)
         made_list.append(leaf)
-    return Issuing(tuple(made_list), leaf, chain, known, directory / "root.crt", tuple(findings))
+    return Issuing(tuple(made_list), leaf, chain, known, directory / "root.crt", tuple(findings), root_asks or signer_asks)
+
+
+def _leaf_names(files: FileAnswers) -> tuple[str, str]:
+    """Return the base names of certificate and key, as the commands by hand make them: apart, also where one file will hold both."""
+    if files.certificate == files.key:
+        return f"{files.key.stem}-alone.crt", f"{files.key.stem}-alone.key"
+    return files.certificate.name, files.key.name
 
 
 def _by_standing_ca(answers: Answers, surroundings: Surroundings, owner: int, leaf: Profile) -> Issuing:
@@ -138,9 +153,9 @@ def _by_standing_ca(answers: Answers, surroundings: Surroundings, owner: int, le
         known[root] = (ca.root_file.name, "")
     if len(standing) == 1 and ca.root_file == ca.certificate:
         known[standing[0]] = (SIGNER_ALONE, ca.key.name)
-    known[leaf] = (files.certificate.name, files.key.name)
+    known[leaf] = _leaf_names(files)
     chain = (leaf, *standing)
-    if _will_do(leaf, surroundings, files.key, owner, "standing", tuple(each.common_name for each in ca.chain)):
+    if _will_do(leaf, surroundings, answers, owner, "standing", tuple(each.common_name for each in ca.chain)):
         return Issuing((), leaf, chain, known, ca.root_file)
     if not ca.key_exists:
         raise Refused(
@@ -149,7 +164,7 @@ def _by_standing_ca(answers: Answers, surroundings: Surroundings, owner: int, le
             hint="Bring it back for as long as it takes to sign, or name it with certificate.ca_key.",
             code="ca-key-missing",
         )
-    _need_opening(ca.key_fits, ca.key, ca.certificate.name, answers)
+    asks = _need_opening(ca.key_fits, surroundings.files[ca.key], ca.certificate.name, answers)
     findings: tuple[Finding, ...] = ()
     if ca.too_short and ca.until is not None:
         findings = (
@@ -162,22 +177,21 @@ def _by_standing_ca(answers: Answers, surroundings: Surroundings, owner: int, le
                 "certificate",
             ),
         )
-    return Issuing((leaf,), leaf, chain, known, ca.root_file, findings)
+    return Issuing((leaf,), leaf, chain, known, ca.root_file, findings, asks)
 
 
 def _key_type(fact: CertificateFact, otherwise: KeyType) -> KeyType:
     return fact.key_type if fact.key_type in _KEY_TYPES else otherwise  # type: ignore[return-value]
 
 
-def _need_opening(fits: bool | None, key: Path, certificate: str, answers: Answers) -> None:
-    """Raise unless a CA's key can sign, or a command gives the passphrase that opens it."""
-    if fits is True or (fits is None and answers.certificate.ca_passphrase_command):
-        return
-    if fits is None:
-        why, hint = "it is encrypted or cannot be read", "certificate.ca_passphrase_command names a command that prints its passphrase."
-    else:
-        why, hint = f"it does not belong to {certificate}", None
-    raise Refused(f"The CA's key cannot be used: {why}.", where=str(key), hint=hint, code="ca-key-unusable")
+def _need_opening(fits: bool | None, key: FileFact, certificate: str, answers: Answers) -> bool:
+    """Return whether somebody has to be asked for a passphrase before a CA's key can sign; raise where it never can."""
+    if fits is True:
+        return False
+    if fits is None and not key.problem:
+        return not answers.certificate.ca_passphrase_command
+    why = key.problem or f"it does not belong to {certificate}"
+    raise Refused(f"The CA's key cannot be used: {why}.", where=str(key.path), code="ca-key-unusable")
 
 
 def _ca(kind: str, answers: Answers, surroundings: Surroundings, issuer: str = "") -> tuple[Profile, bool]:
@@ -213,11 +227,12 @@ def _ca(kind: str, answers: Answers, surroundings: Surroundings, issuer: str = "
 _KEY_TYPES = {"ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"}
 
 
-def _need_key(kind: str, answers: Answers, surroundings: Surroundings) -> None:
+def _need_key(kind: str, answers: Answers, surroundings: Surroundings) -> bool:
+    """Return whether somebody has to be asked before the CA's key can sign; raise where it cannot be used."""
     directory = answers.certificate.ca_directory
     state = surroundings.ca_keys.get(f"{kind}.key", False)
     if state is True:
-        return
+        return False
     fact = surroundings.files.get(directory / f"{kind}.key")
     if fact is None or not fact.exists:
         raise Refused(
@@ -226,15 +241,19 @@ def _need_key(kind: str, answers: Answers, surroundings: Surroundings) -> None:
             hint="Bring the key back for as long as it takes to sign, or name another ca_directory for a new CA.",
             code="ca-key-missing",
         )
-    _need_opening(state, fact.path, f"{kind}.crt", answers)
+    return _need_opening(state, fact, f"{kind}.crt", answers)
 
 
-def _will_do(wanted: Profile, surroundings: Surroundings, leaf_key: Path, owner: int, signer: str, following: tuple[str, ...]) -> bool:
+def _will_do(wanted: Profile, surroundings: Surroundings, answers: Answers, owner: int, signer: str, following: tuple[str, ...]) -> bool:
     """Whether the leaf that stands at its place is what would be made, with enough of its life left and a key that the server takes."""
     leaf = surroundings.leaf
-    if leaf is None or not leaf.key_matches or surroundings.leaf_due or surroundings.leaf_issuer != signer:
+    if surroundings.renew and not {"server", "intermediate"} & surroundings.renew:
+        return True
+    if leaf is None or surroundings.leaf_due or surroundings.leaf_issuer != signer:
         return False
-    if (key := surroundings.files.get(leaf_key)) is not None and not _key_is_fit(key, owner):
+    if not _key_opens(leaf, surroundings, answers.certificate.passphrase):
+        return False
+    if (key := surroundings.files.get(answers.files.key)) is not None and not key_is_fit(key, owner):
         return False
     if set(leaf.names) != set(wanted.names) or leaf.key_type != wanted.key or surroundings.leaf_chain != following:
         return False
@@ -243,6 +262,13 @@ def _will_do(wanted: Profile, surroundings: Surroundings, leaf_key: Path, owner:
     return capped or made_for(wanted.days, leaf.not_after - leaf.not_before)
 
 
-def _key_is_fit(key: FileFact, owner: int) -> bool:
+def _key_opens(leaf: CertificateFact, surroundings: Surroundings, passphrase: KeyPassphrase) -> bool:
+    """Whether the key belongs to the leaf and is kept as wanted; whom nobody but a person at the terminal can open is taken on trust."""
+    if surroundings.leaf_key_encrypted != (passphrase != "none"):
+        return False
+    return leaf.key_matches is True or (leaf.key_matches is None and passphrase == "prompt")
+
+
+def key_is_fit(key: FileFact, owner: int) -> bool:
     """Whether the server takes a key file: its own for nobody else, or root's with a group that may read it."""
     return key.uid == owner and not key.mode & (0o037 if owner == 0 else 0o077)

@@ -11,18 +11,29 @@ from pathlib import Path
 
 from pgssl_wizard.answers import Answers
 from pgssl_wizard.certificates.profiles import Profile
-from pgssl_wizard.cluster.facts import Cluster, FileFact, Surroundings
+from pgssl_wizard.cluster.facts import Cluster
+from pgssl_wizard.cluster.standing import Surroundings
 from pgssl_wizard.errors import Refused
 from pgssl_wizard.files.versions import NEWEST, OLDEST
 from pgssl_wizard.findings import Finding
+from pgssl_wizard.plan import (
+    files,
+    importing,
+    issuing,
+    kits,
+    passphrase,
+    places,
+    protocol,
+    renewing,
+    requesting,
+    revocation,
+    rules,
+    settings,
+)
 from pgssl_wizard.plan import findings as sayings
-from pgssl_wizard.plan import issuing, places, rules, settings
-from pgssl_wizard.plan.model import Action, Effective, FileRole, Phase, Plan, PlannedFile
+from pgssl_wizard.plan.model import Effective, FileRole, Plan, PlannedFile
 from pgssl_wizard.plan.serialise import fingerprint
 from pgssl_wizard.protocol import profiles as protocols
-
-#: What the first line of every private key in PEM contains.
-PRIVATE_KEY = b"PRIVATE KEY-----"
 
 
 def make_plan(cluster: Cluster, surroundings: Surroundings, answers: Answers) -> Plan:
@@ -38,17 +49,32 @@ def make_plan(cluster: Cluster, surroundings: Surroundings, answers: Answers) ->
         UnusableInput: answers that no certificate or server can fulfil.
     """
     _refuse_what_cannot_be(cluster)
-    issued = issuing.decide(answers, surroundings, cluster.uid)
-    key_uid, key_gid, key_owner = _key_owner(cluster, surroundings, answers)
+    key_owner = files.key_owner(cluster, surroundings, answers)
+    if requesting.asked(answers):
+        return _request(cluster, surroundings, answers, key_owner)
+    if surroundings.renew:
+        renewing.check(cluster, answers, surroundings.renew)
+    else:
+        protocol.check(cluster, surroundings, answers)
+    brought = importing.decide(cluster, surroundings, answers, key_owner) if importing.asked(surroundings) else None
+    if brought is not None:
+        answers = brought.answers
+    issued = brought.issued if brought is not None else issuing.decide(answers, surroundings, cluster.uid)
     places.check(issued, cluster, surroundings, answers)
     changes: list[PlannedFile] = [
-        *_ca_files(issued, surroundings, answers),
-        *_server_files(issued, cluster, surroundings, answers, (key_uid, key_gid, key_owner)),
+        *(brought.files if brought is not None else ()),
+        *files.ca_files(issued, surroundings, answers),
+        *files.server_files(issued, cluster, surroundings, answers, key_owner),
     ]
-    client_ca = _client_ca(cluster, surroundings, answers, issued)
+    client_ca = None if surroundings.renew else files.client_ca(cluster, surroundings, answers, issued)
     if client_ca:
         changes.append(client_ca)
-    wanted = wanted_settings(cluster, answers)
+    for_clients = kits.decide(answers, cluster, surroundings, issued)
+    changes += for_clients.changes
+    lists = revocation.decide(cluster, surroundings, answers, issued)
+    changes += [*lists.made, *lists.placed]
+    # Renewing changes nothing but what it renews, whatever somebody has done to settings and rules since.
+    wanted = {} if surroundings.renew else wanted_settings(cluster, answers)
     settings_edit = settings.edit(cluster, wanted, answers.files.settings)
     for path, data in settings_edit.files.items():
         role: FileRole = "auto-settings" if path == cluster.auto_conf else "settings"
@@ -56,9 +82,11 @@ def make_plan(cluster: Cluster, surroundings: Surroundings, answers: Answers) ->
             like = cluster.files[cluster.config_file]
             changes.append(PlannedFile(path, "create", role, "tls", like.mode, like.uid, like.gid, like.owner, after=data))
         elif data != cluster.files[path].data:
-            changes.append(_modified(cluster, path, data, role, "tls"))
-    rules_edit = rules.edit(cluster, answers)
-    changes += [_modified(cluster, path, data, "rules", "rules") for path, data in rules_edit.files.items()]
+            changes.append(files.modified(cluster, path, data, role, "tls"))
+    rules_edit = rules.UNTOUCHED if surroundings.renew else rules.edit(cluster, answers)
+    changes += [files.modified(cluster, path, data, "rules", "rules") for path, data in rules_edit.files.items()]
+    if rules_edit.maps is not None:
+        changes.append(files.maps_file(cluster, rules_edit.maps))
     sql: tuple[str, ...] = ()
     if settings_edit.reset and cluster.running:
         sql = _resets(cluster, tuple(settings_edit.reset))
@@ -71,15 +99,48 @@ def make_plan(cluster: Cluster, surroundings: Surroundings, answers: Answers) ->
         changes=tuple(changes),
         settings=settings_edit.changed,
         sql=sql,
-        openssl=_openssl(issued, answers, client_ca),
+        openssl=(*_openssl(issued, answers, client_ca), *kits.commands(for_clients, answers, issued), *revocation.commands(lists)),
         trust_anchor=issued.anchor,
         rules=rules_edit.changes,
         locked_out=rules_edit.locked_out,
+        known=rules_edit.known,
         goes_live_too=_goes_live_too(cluster, settings_edit.changed) if changes or sql else (),
-        effective=_effective(cluster, surroundings, answers),
+        effective=_effective(cluster, surroundings, answers, changes),
         issue=issued.made,
+        ciphers=protocol.ciphers_of(surroundings.offer, issued.leaf.key),
+        weaknesses=protocol.weaknesses(answers, surroundings.offer),
+        asks=passphrase.asked(answers, changes, ca_key_shut=issued.asks_ca or for_clients.asks_ca or lists.asks_ca),
     )
-    found: tuple[Finding, ...] = (*issued.findings, *sayings.of_plan(plan, cluster), *sayings.still_true(plan, cluster))
+    found: tuple[Finding, ...] = (*issued.findings, *for_clients.findings, *lists.findings)
+    if surroundings.renew:
+        found += renewing.findings(plan)
+    else:
+        found += (
+            *rules_edit.findings,
+            *sayings.of_plan(plan, cluster),
+            *protocol.findings(plan, cluster, surroundings),
+            *sayings.still_true(plan, cluster),
+        )
+    plan = replace(plan, findings=tuple(dict.fromkeys(found)))
+    return replace(plan, hash=fingerprint(plan))
+
+
+def _request(cluster: Cluster, surroundings: Surroundings, answers: Answers, key_owner: tuple[int, int, str]) -> Plan:
+    """Return the plan of a request, which leaves the server alone; an empty one while it waits for its answer."""
+    changes = requesting.files(cluster, surroundings, answers, key_owner)
+    plan = Plan(
+        data_directory=cluster.data_directory,
+        major=cluster.major,
+        answers=answers,
+        # Nothing of the server's counts: a request stays what it is when somebody edits a rule.
+        inputs=_inputs(replace(cluster, files={}), surroundings, ()),
+        new_directories=_new_directories(list(changes), cluster, surroundings, answers),
+        changes=changes,
+        openssl=requesting.commands(changes),
+        effective="not-reloaded",
+        asks=passphrase.asked(answers, changes, ca_key_shut=False),
+    )
+    found: tuple[Finding, ...] = (*requesting.findings(plan, cluster), *sayings.still_true(plan, cluster))
     plan = replace(plan, findings=tuple(dict.fromkeys(found)))
     return replace(plan, hash=fingerprint(plan))
 
@@ -91,9 +152,14 @@ def wanted_settings(cluster: Cluster, answers: Answers) -> dict[str, str]:
         "ssl_cert_file": spelled(cluster, answers.files.certificate),
         "ssl_key_file": spelled(cluster, answers.files.key),
     }
-    if answers.clients.certificates != "none":
+    if answers.clients.checked:
         wanted["ssl_ca_file"] = spelled(cluster, answers.files.ca)
-    wanted.update(protocols.settings_for(answers.protocol, cluster.major, cluster.openssl_version))
+    wanted.update(passphrase.settings(cluster, answers))
+    known = cluster.tls_library.groups if cluster.tls_library else ()
+    wanted.update(revocation.settings(answers, lambda path: spelled(cluster, path)))
+    wanted.update(protocols.settings_for(answers.protocol, cluster.major, cluster.openssl_version, known))
+    if answers.protocol.dh_params is not None:
+        wanted["ssl_dh_params_file"] = spelled(cluster, answers.protocol.dh_params)
     return wanted
 
 
@@ -128,122 +194,6 @@ def _refuse_what_cannot_be(cluster: Cluster) -> None:
     for finding in cluster.findings:
         if finding.severity == "error" and finding.code in sayings.STOPPING:
             raise Refused(finding.message, where=finding.where, hint=finding.hint, code=finding.code)
-
-
-def _key_owner(cluster: Cluster, surroundings: Surroundings, answers: Answers) -> tuple[int, int, str]:
-    if answers.files.key_owner == "server":
-        return cluster.uid, cluster.gid, cluster.owner
-    group = answers.files.key_group
-    if surroundings.key_gid is None:
-        raise Refused(f"There is no group {group} on this machine.", where="files.key_group", code="no-such-group")
-    if surroundings.group_member is False:
-        raise Refused(
-            f"The server's user {cluster.owner.split(':')[0]} is not a member of {group}, so it could not read the key.",
-            where="files.key_group",
-            hint=f"usermod -aG {group} {cluster.owner.split(':')[0]}, then restart the server: a running one does not notice.",
-            code="not-in-group",
-        )
-    return 0, surroundings.key_gid, f"root:{group}"
-
-
-def _ca_files(issued: issuing.Issuing, surroundings: Surroundings, answers: Answers) -> list[PlannedFile]:
-    """The CA's files belong to the person who runs this, and lie outside what an undo touches."""
-    made: list[PlannedFile] = []
-    for profile in issued.made:
-        if profile.kind not in {"root", "intermediate"}:
-            continue
-        directory = answers.certificate.ca_directory
-        owner = (surroundings.user, surroundings.user_gid, surroundings.user_name)
-        names: tuple[FileRole, FileRole] = (
-            ("root-certificate", "root-key") if profile.kind == "root" else ("intermediate-certificate", "intermediate-key")
-        )
-        made.append(
-            PlannedFile(directory / f"{profile.kind}.crt", "create", names[0], "ca", 0o644, *owner, profile=profile, chain=(profile,))
-        )
-        made.append(PlannedFile(directory / f"{profile.kind}.key", "create", names[1], "ca", 0o600, *owner, secret=True, profile=profile))
-    return made
-
-
-def _server_files(
-    issued: issuing.Issuing, cluster: Cluster, surroundings: Surroundings, answers: Answers, key_owner: tuple[int, int, str]
-) -> list[PlannedFile]:
-    if issued.leaf not in issued.made:
-        return []
-    certificate, key = answers.files.certificate, answers.files.key
-    key_mode = 0o600 if answers.files.key_owner == "server" else 0o640
-    return [
-        PlannedFile(
-            _real(surroundings, certificate),
-            _action(surroundings, certificate),
-            "server-certificate",
-            "tls",
-            0o644,
-            cluster.uid,
-            cluster.gid,
-            cluster.owner,
-            before=_data(surroundings, certificate),
-            profile=issued.leaf,
-            chain=issued.chain,
-        ),
-        PlannedFile(
-            _real(surroundings, key),
-            _action(surroundings, key),
-            "server-key",
-            "tls",
-            key_mode,
-            *key_owner,
-            secret=True,
-            profile=issued.leaf,
-        ),
-    ]
-
-
-def _client_ca(cluster: Cluster, surroundings: Surroundings, answers: Answers, issued: issuing.Issuing) -> PlannedFile | None:
-    """Return the file of ssl_ca_file when client certificates are asked for and it does not stand already."""
-    if answers.clients.certificates == "none":
-        return None
-    target = answers.files.ca
-    root = issued.anchor
-    source = answers.clients.ca or root
-    source_fact = surroundings.files.get(source)
-    data = source_fact.data if source_fact else None
-    if answers.clients.ca is not None and (data is None or not surroundings.client_ca):
-        raise Refused(
-            "No CA certificate can be read here, so the server could check no client certificate with it.",
-            where=str(answers.clients.ca),
-            hint="Name a PEM file with the root of the clients' CA.",
-            code="client-ca-unusable",
-        )
-    if data is not None and PRIVATE_KEY in data:
-        raise Refused(
-            "This file holds a private key besides certificates; the server's copy must not.",
-            where=str(source),
-            hint="Name a file with the certificates alone.",
-            code="client-ca-unusable",
-        )
-    if data is not None and _data(surroundings, target) == data:
-        return None
-    profile = next((profile for profile in issued.known if profile.kind == "root"), None)
-    return PlannedFile(
-        _real(surroundings, target),
-        _action(surroundings, target),
-        "client-ca",
-        "tls",
-        0o644,
-        cluster.uid,
-        cluster.gid,
-        cluster.owner,
-        before=_data(surroundings, target),
-        after=data if answers.clients.ca is not None else None,
-        copy_of=None if answers.clients.ca is not None else root,
-        profile=None if answers.clients.ca is not None else profile,
-        chain=() if answers.clients.ca is not None or profile is None else (profile,),
-    )
-
-
-def _modified(cluster: Cluster, path: Path, data: bytes, role: FileRole, phase: Phase) -> PlannedFile:
-    fact = cluster.files[path]
-    return PlannedFile(fact.real_path, "modify", role, phase, fact.mode, fact.uid, fact.gid, fact.owner, before=fact.data, after=data)
 
 
 def _resets(cluster: Cluster, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -295,13 +245,13 @@ def _new_directories(changes: list[PlannedFile], cluster: Cluster, surroundings:
         for directory in reversed(missing):
             if directory in made:
                 continue
-            if change.phase == "ca":
+            if change.phase in {"ca", "kits"} and change.role != "requested-key":
                 owner = (surroundings.user, surroundings.user_gid, surroundings.user_name)
-                made[directory] = PlannedFile(directory, "create", "record", "ca", 0o700, *owner)
+                made[directory] = PlannedFile(directory, "create", "record", change.phase, 0o700, *owner)
             else:
                 root_key = answers.files.key_owner == "root"
                 owner = (cluster.uid, cluster.gid, cluster.owner)
-                made[directory] = PlannedFile(directory, "create", "record", "tls", 0o755 if root_key else 0o700, *owner)
+                made[directory] = PlannedFile(directory, "create", "record", change.phase, 0o755 if root_key else 0o700, *owner)
     return tuple(made.values())
 
 
@@ -311,12 +261,19 @@ def _openssl(issued: issuing.Issuing, answers: Answers, client_ca: PlannedFile |
     if not issued.made:
         return ()
     chains: dict[str, list[str]] = {}
+    alone, key = issued.known[_known(issued, issued.leaf)]
     if len(issued.chain) > 1:
-        chains[answers.files.certificate.name] = [issued.known[_known(issued, profile)][0] for profile in issued.chain]
-    commands = openssl.commands(issued.made, issued.known, chains)
-    if any(names[0] == issuing.SIGNER_ALONE for names in issued.known.values()):
+        chains[alone] = [issued.known[_known(issued, profile)][0] for profile in issued.chain]
+    kept_shut = {key} if answers.certificate.passphrase != "none" else set()
+    if answers.certificate.encrypt_ca_key:
+        kept_shut |= {"root.key", "intermediate.key"}
+    commands = openssl.commands(issued.made, issued.known, chains, kept_shut)
+    if issued.anchor is not None and any(names[0] == issuing.SIGNER_ALONE for names in issued.known.values()):
         # The first certificate of the file is the signer's.
         commands = (f"openssl x509 -in {shlex.quote(issued.anchor.name)} -out {issuing.SIGNER_ALONE}", *commands)
+    if answers.files.certificate == answers.files.key:
+        pair = shlex.quote(answers.files.key.name)
+        commands += (f"umask 077 && cat {shlex.quote(alone)} {shlex.quote(key)} > {pair}",)
     if client_ca is not None and client_ca.copy_of is not None and client_ca.path.name != client_ca.copy_of.name:
         commands += (f"cp {client_ca.copy_of.name} {client_ca.path.name}",)
     return commands
@@ -339,29 +296,11 @@ def _goes_live_too(cluster: Cluster, changed: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _effective(cluster: Cluster, surroundings: Surroundings, answers: Answers) -> Effective:
+def _effective(cluster: Cluster, surroundings: Surroundings, answers: Answers, changes: Iterable[PlannedFile]) -> Effective:
     if not cluster.running:
         return "next-start"
+    if any(change.phase == "tls" for change in changes) and not passphrase.reload_can_open(answers):
+        return "restart-needed"
     if answers.files.key_owner == "root" and surroundings.running_with_group is False:
         return "restart-needed"
     return "now"
-
-
-def _fact(surroundings: Surroundings, path: Path) -> FileFact | None:
-    return surroundings.files.get(path)
-
-
-def _real(surroundings: Surroundings, path: Path) -> Path:
-    fact = _fact(surroundings, path)
-    return fact.real_path if fact else path
-
-
-def _action(surroundings: Surroundings, path: Path) -> Action:
-    fact = _fact(surroundings, path)
-    return "modify" if fact and fact.exists else "create"
-
-
-def _data(surroundings: Surroundings, path: Path) -> bytes | None:
-    """Return what a certificate's file holds now; None as well when a private key stands beside it, which no plan may hold."""
-    fact = _fact(surroundings, path)
-    return fact.data if fact and PRIVATE_KEY not in (fact.data or b"") else None

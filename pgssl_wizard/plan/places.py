@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pgssl_wizard.answers import Answers
-from pgssl_wizard.cluster.facts import Cluster, Surroundings
+from pgssl_wizard.cluster.facts import Cluster
+from pgssl_wizard.cluster.standing import Surroundings
 from pgssl_wizard.errors import Refused
 from pgssl_wizard.plan.issuing import Issuing
 from pgssl_wizard.plan.recommend import tls_directory
@@ -20,6 +21,20 @@ def check(issued: Issuing, cluster: Cluster, surroundings: Surroundings, answers
     Raises:
         Refused: names the path.
     """
+    check_blocked(surroundings)
+    files = answers.files
+    targets = [files.certificate, files.key] if issued.leaf in issued.made else []
+    targets += [files.ca] if answers.clients.checked else []
+    for path in targets:
+        check_target(path, cluster, surroundings)
+
+
+def check_blocked(surroundings: Surroundings) -> None:
+    """Stop when the server's user cannot get to a file.
+
+    Raises:
+        Refused: names the directory.
+    """
     for path, blocking in surroundings.blocked.items():
         raise Refused(
             f"The server's user cannot get to {path}: {blocking} does not let it through.",
@@ -27,14 +42,26 @@ def check(issued: Issuing, cluster: Cluster, surroundings: Surroundings, answers
             hint="Choose another place, or give that directory the x bit for the server's user.",
             code="parent-blocks",
         )
-    files = answers.files
-    targets = [files.certificate, files.key] if issued.leaf in issued.made else []
-    targets += [files.ca] if answers.clients.certificates != "none" else []
-    for path in targets:
-        _check_target(path, cluster, surroundings)
 
 
-def _check_target(path: Path, cluster: Cluster, surroundings: Surroundings) -> None:
+def check_free(path: Path, cluster: Cluster, surroundings: Surroundings, hint: str) -> None:
+    """Stop when something stands at the place of a file that must be new, or the place is the server's own.
+
+    Raises:
+        Refused: names the path.
+    """
+    fact = surroundings.files.get(path)
+    if fact is not None and fact.exists:
+        raise Refused("This file exists, and is not overwritten.", where=str(path), hint=hint, code="in-the-way")
+    check_target(path, cluster, surroundings)
+
+
+def check_target(path: Path, cluster: Cluster, surroundings: Surroundings) -> None:
+    """Stop when a file may not go to a place.
+
+    Raises:
+        Refused: names the path.
+    """
     fact = surroundings.files.get(path)
     configuration = {real.real_path for real in cluster.files.values()} | set(cluster.files)
     if path in configuration or (fact and fact.real_path in configuration):
@@ -50,7 +77,7 @@ def _check_target(path: Path, cluster: Cluster, surroundings: Surroundings) -> N
     hint = "Choose another place, or move the file away; nobody's key or certificate is overwritten."
     if "snakeoil" in fact.real_path.name:
         raise Refused("This file is shared with other programs of this machine.", where=str(path), hint=hint, code="in-the-way")
-    in_use = {cluster.path_of(name) for name in ("ssl_cert_file", "ssl_key_file", "ssl_ca_file")}
+    in_use = {cluster.path_of(name) for name in ("ssl_cert_file", "ssl_key_file", "ssl_ca_file", "ssl_crl_file")}
     homes = (cluster.data_directory, cluster.config_file.parent, tls_directory(cluster))
     if path not in in_use and not any(home in path.parents for home in homes):
         raise Refused("This file exists, and nothing says that it is this server's.", where=str(path), hint=hint, code="in-the-way")

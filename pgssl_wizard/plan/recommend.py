@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import TypedDict, get_args
 
-from pgssl_wizard.answers import Answers, CertificateAnswers, ClientAnswers, FileAnswers, ProtocolAnswers, ServerAnswers
+from pgssl_wizard.answers import Answers, CertificateAnswers, ClientAnswers, FileAnswers, KeyPassphrase, ProtocolAnswers, ServerAnswers
 from pgssl_wizard.certificates.profiles import BACKDATED, ROUNDED, KeyType
-from pgssl_wizard.cluster.facts import CertificateFact, Cluster
+from pgssl_wizard.cluster.facts import CertificateFact, Cluster, PendingRequest
+from pgssl_wizard.files.values import boolean
 from pgssl_wizard.protocol.profiles import settings_for
+
+
+class _Passphrase(TypedDict, total=False):
+    """The answers about the passphrase of the server's key."""
+
+    passphrase: KeyPassphrase
+    passphrase_command: str
+    passphrase_reload: bool
 
 
 def recommend(cluster: Cluster, base: Path) -> Answers:
@@ -23,26 +32,37 @@ def recommend(cluster: Cluster, base: Path) -> Answers:
     """
     place = tls_directory(cluster)
     names = tuple(found.name for found in cluster.found_names if found.recommended) or ("localhost",)
-    certificate = CertificateAnswers(ca_directory=ca_directory(cluster, base))
+    certificate = CertificateAnswers(ca_directory=beside(cluster, base, "ca"), request_file=beside(cluster, base, "server.csr"))
     files = FileAnswers(certificate=place / "server.crt", key=place / "server.key", ca=place / "root.crt")
     present = signed_certificate(cluster)
     if present is not None:
         names = present.names
         certificate = _like(present, cluster, certificate)
         files = _places(cluster, files)
+    if cluster.requested is not None:
+        names, certificate, files = (
+            cluster.requested.names,
+            _as_requested(cluster.requested, certificate),
+            _place_of(cluster.requested, files),
+        )
     return Answers(
         server=ServerAnswers(names),
         certificate=certificate,
         files=files,
         protocol=_protocol(cluster),
-        clients=ClientAnswers(encryption="optional" if plaintext_sessions(cluster) else "required"),
+        clients=ClientAnswers(
+            encryption="optional" if plaintext_sessions(cluster) or _plaintext_logged(cluster) else "required",
+            directory=beside(cluster, base, "clients"),
+        ),
     )
 
 
 def signed_certificate(cluster: Cluster) -> CertificateFact | None:
     """Return the server certificate in use when an authority signed it, it names somebody and its key is there; else None."""
     found = next((each for each in cluster.certificates if each.role == "server"), None)
-    if found is None or found.self_signed or not found.key_matches or not found.names or cluster.value("ssl") != "on":
+    if found is None or found.self_signed or not found.names or cluster.value("ssl") != "on":
+        return None
+    if not found.key_matches and not (found.key_matches is None and cluster.key_encrypted):
         return None
     return found
 
@@ -58,7 +78,32 @@ def _like(present: CertificateFact, cluster: Cluster, otherwise: CertificateAnsw
         days=days if 1 <= days <= otherwise.ca_days else otherwise.days,
         intermediate=len(between) == 1,
         intermediate_days=max(otherwise.intermediate_days, days) if len(between) == 1 else otherwise.intermediate_days,
+        **_passphrase(cluster),
     )
+
+
+def _as_requested(pending: PendingRequest, otherwise: CertificateAnswers) -> CertificateAnswers:
+    """Return the answers that made the request which waits, so that doing it again changes nothing."""
+    key = next((known for known in get_args(KeyType) if known == pending.key_type), otherwise.key)
+    return replace(otherwise, source="request", key=key, request_file=pending.request)
+
+
+def _place_of(pending: PendingRequest, otherwise: FileAnswers) -> FileAnswers:
+    """Return where the certificate and the key that waits go."""
+    if pending.place == otherwise.key:
+        return otherwise
+    return replace(otherwise, key=pending.place, certificate=pending.place.with_suffix(".crt"))
+
+
+def _passphrase(cluster: Cluster) -> _Passphrase:
+    """Return how the key that stands is opened."""
+    if not cluster.key_encrypted:
+        return {}
+    command = cluster.value("ssl_passphrase_command")
+    if not command:
+        return {"passphrase": "prompt"}
+    reload = boolean(cluster.value("ssl_passphrase_command_supports_reload"))
+    return {"passphrase": "command", "passphrase_command": command, "passphrase_reload": bool(reload)}
 
 
 def _places(cluster: Cluster, otherwise: FileAnswers) -> FileAnswers:
@@ -73,7 +118,8 @@ def _places(cluster: Cluster, otherwise: FileAnswers) -> FileAnswers:
 def _protocol(cluster: Cluster) -> ProtocolAnswers:
     """Return the profile `modern` where the files hold it already, so that nothing is loosened; else the usual one."""
     modern = ProtocolAnswers(profile="modern")
-    wanted = settings_for(modern, cluster.major, cluster.openssl_version)
+    known = cluster.tls_library.groups if cluster.tls_library else ()
+    wanted = settings_for(modern, cluster.major, cluster.openssl_version, known)
     held = cluster.value("ssl") == "on" and all(cluster.value(name).lower() == value.lower() for name, value in wanted.items())
     return modern if held else ProtocolAnswers()
 
@@ -92,12 +138,10 @@ def tls_directory(cluster: Cluster) -> Path:
     return cluster.data_directory
 
 
-def ca_directory(cluster: Cluster, base: Path) -> Path:
-    """Return `ca` below `base`, or beside the data directory when `base` lies in it."""
+def beside(cluster: Cluster, base: Path, name: str) -> Path:
+    """Return where something of the person's goes that must not be in a data directory: below `base`, or beside the data directory."""
     data = cluster.data_directory
-    if base == data or data in base.parents:
-        return data.parent / "ca"
-    return base / "ca"
+    return (data.parent if base == data or data in base.parents else base) / name
 
 
 def plaintext_sessions(cluster: Cluster) -> int:
@@ -105,3 +149,8 @@ def plaintext_sessions(cluster: Cluster) -> int:
     if cluster.server is None:
         return 0
     return sum(1 for session in cluster.server.sessions if not session.tls and not session.gss)
+
+
+def _plaintext_logged(cluster: Cluster) -> bool:
+    """Whether the log tells of somebody who came in over TCP without encryption; a server that is down asks for no patience."""
+    return cluster.server is not None and any(not each.over_socket and not each.tls and not each.gss for each in cluster.logged)

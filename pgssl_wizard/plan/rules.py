@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pgssl_wizard.access.convert import Conversion, Wanted, convert
-from pgssl_wizard.access.decide import Attempt, ClientCertificate, Decision, decide
+from pgssl_wizard.access.single_rules import places_of
 from pgssl_wizard.answers import Answers
-from pgssl_wizard.cluster.facts import Cluster, Session
-from pgssl_wizard.errors import Refused
+from pgssl_wizard.cluster.facts import Cluster
+from pgssl_wizard.errors import Refused, UnusableInput
 from pgssl_wizard.files.hba import Rule, parse_rules
-from pgssl_wizard.plan.model import LockedOut, RuleChange
+from pgssl_wizard.findings import Finding
+from pgssl_wizard.plan import known, maps
+from pgssl_wizard.plan.model import KnownChange, LockedOut, RuleChange
+from pgssl_wizard.plan.planned_files import PlannedFiles
+from pgssl_wizard.rule_answers import RuleAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +26,19 @@ class RulesEdit:
     changes: tuple[RuleChange, ...]
     files: Mapping[Path, bytes]
     locked_out: tuple[LockedOut, ...]
+    known: tuple[KnownChange, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    maps: bytes | None = None
+
+
+#: The first major with the option clientname.
+_BY_DN_SINCE = 14
+#: Where nothing is asked of the rules.
+UNTOUCHED = RulesEdit((), {}, ())
 
 
 def edit(cluster: Cluster, answers: Answers) -> RulesEdit:
-    """Return how the rules change, with the sessions that each lets in now, and who would be locked out.
+    """Return how the rules change, with the sessions that each lets in now, what that means to whom, and who would be locked out.
 
     Raises:
         Refused: a rule that the server would not load.
@@ -40,81 +53,83 @@ def edit(cluster: Cluster, answers: Answers) -> RulesEdit:
         )
     if not cluster.rules:
         raise Refused(f'configuration file "{cluster.hba_file}" contains no entries', where=str(cluster.hba_file), code="no-rules")
-    wanted = Wanted(answers.clients.encryption == "required", answers.clients.certificates)
+    if answers.clients.name == "DN" and cluster.major < _BY_DN_SINCE:
+        raise UnusableInput(
+            f"PostgreSQL {cluster.major} names roles by the common name alone; by the whole name it does since {_BY_DN_SINCE}.",
+            where="clients.name",
+            hint="Leave it at CN.",
+            code="clientname-unknown",
+        )
+    wanted = Wanted(answers.clients.encryption == "required", answers.clients.certificates, by_dn=answers.clients.name == "DN")
     data = {path: fact.data for path, fact in cluster.files.items() if fact.data is not None}
-    conversion = convert(cluster.rules, data, cluster.hba_file, cluster.major, wanted)
-    _check_loads(cluster, conversion, data)
-    sessions = cluster.server.sessions if cluster.server else ()
+    single = places_of(answers.clients.rule, cluster.rules, data, cluster.major)
+    differing = {place: _differing(wanted, answer) for place, answer in single.items()}
+    conversion = convert(cluster.rules, data, cluster.hba_file, cluster.major, wanted, differing)
+    _check_loads(cluster, conversion)
     ca_now = bool(cluster.value("ssl_ca_file"))
-    met = [(session, _meet(cluster.rules, session, cluster.major, ca_now)) for session in sessions]
-    changes = tuple(_with_sessions(change, met) for change in conversion.changes)
-    if not conversion.files:
-        return RulesEdit(changes, {}, ())
-    then = _rules_after(cluster, {**data, **conversion.files})
-    ca_then = ca_now or answers.clients.certificates != "none"
-    return RulesEdit(changes, conversion.files, _locked_out(met, then, cluster.major, ca_then))
+    ca_then = ca_now or answers.clients.checked
+    then = _rules_after(cluster, conversion.files) if conversion.files else cluster.rules
+    clients = known.everybody(cluster, answers)
+    mapped = maps.edit(cluster, answers)
+    today = known.Judge(cluster.rules, cluster, clients, ssl_ca=ca_now, offers_tls=known.offers_tls(cluster), maps=mapped.before)
+    afterwards = known.Judge(then, cluster, clients, ssl_ca=ca_then, offers_tls=True, maps=mapped.lines)
+    judged = [known.Judged(each, today.meet(each), afterwards.meet(each)) for each in clients]
+    told = known.compare(judged, answers)
+    locked_out = known.locked_out(told) if conversion.files or mapped.data is not None else ()
+    findings = (*_named_by_nobody(then), *maps.findings(answers, mapped, cluster.major))
+    return RulesEdit(_with_sessions(conversion.changes, judged), conversion.files, locked_out, told, findings, mapped.data)
 
 
-def _meet(rules: Sequence[Rule], session: Session, major: int, ssl_ca: bool) -> Decision:
-    """Return which rule a session would meet. What nobody asked the server is taken kindly: that it is a member, and one of ours.
-
-    A session that is connected got in somehow, so where a rule hangs on a group or on the machine's own networks, it
-    probably matched; taken the other way, nobody behind `+group` would ever be counted as locked out.
-    """
-    certificate = ClientCertificate(_cn(session.certificate), session.certificate) if session.certificate else None
-    groups = tuple({token.text[1:] for rule in rules for token in rule.users if token.text.startswith("+") and not token.quoted})
-    attempt = Attempt(
-        session.database, session.user, session.address, session.tls, session.gss, certificate, session.replication, groups
-    )  # fmt: skip
-    own = (f"{session.address}/{128 if ':' in session.address else 32}",)
-    return decide(rules, attempt, major, ssl_ca=ssl_ca, own_ranges=own)
-
-
-def _cn(dn: str) -> str:
-    """Return the CN out of pg_stat_ssl's old slash form (`/CN=app`) or a comma form."""
-    for part in dn.replace("/", ",").split(","):
-        if part.strip().upper().startswith("CN="):
-            return part.strip()[3:]
-    return ""
-
-
-def _with_sessions(change: RuleChange, met: Sequence[tuple[Session, Decision]]) -> RuleChange:
-    here = [
-        session for session, decision in met if decision.rule and (decision.rule.file, decision.rule.line) == (change.file, change.line)
+def _named_by_nobody(then: Sequence[Rule]) -> tuple[Finding, ...]:
+    """Return what is wrong with rules that compare a certificate's whole name with a role, and have no map to translate it."""
+    shut = [
+        rule
+        for rule in then
+        if rule.option("clientname") == "DN"
+        and (rule.method == "cert" or rule.option("clientcert") == "verify-full")
+        and not rule.option("map")
     ]
-    encrypted = sum(1 for session in here if session.tls or session.gss)
-    return change._replace(plain_sessions=len(here) - encrypted, tls_sessions=encrypted) if here else change
+    if not shut:
+        return ()
+    lines = ", ".join(str(rule.line) for rule in shut[:8])
+    return (
+        Finding(
+            "warning",
+            "dn-without-map",
+            f"By these rules (line {lines}) a role is let in only if its own name is the whole name of its certificate, like CN=app: nobody's is.",
+            "Give such a rule certificates = “cert” and a map, with an entry for each name in clients.maps.",
+            f"{shut[0].file}:{shut[0].line}",
+            "rules",
+        ),
+    )
 
 
-def _locked_out(met: Sequence[tuple[Session, Decision]], then: Sequence[Rule], major: int, ssl_ca: bool) -> tuple[LockedOut, ...]:
-    found: dict[LockedOut, None] = {}
-    for session, now in met:
-        later = _meet(then, session, major, ssl_ca)
-        if now.decision != "accept" or later.decision == "accept":
-            continue
-        kind = "replication by" if session.replication else "role"
-        application = f" ({session.application})" if session.application else ""
-        manner = "over TLS" if session.tls else "in plaintext"
-        database = "" if session.replication else f" at database {session.database}"
-        who = f"{kind} {session.user}{application} from {session.address}{database}, connected {manner}"
-        found.setdefault(LockedOut(who, _place(now), _place(later), later.message or later.reason))
-    return tuple(found)
+def _differing(usual: Wanted, answer: RuleAnswer) -> Wanted:
+    """Return what is wanted of one rule."""
+    required = usual.encryption_required if answer.encryption is None else answer.encryption == "required"
+    return Wanted(required, answer.certificates or usual.certificates, answer.map, usual.by_dn)
 
 
-def _place(decision: Decision) -> str | None:
-    return f"{decision.rule.file}:{decision.rule.line}" if decision.rule else None
+def _with_sessions(changes: Sequence[RuleChange], judged: Iterable[known.Judged]) -> tuple[RuleChange, ...]:
+    """Return the changes, each with the sessions over TCP that its rule lets in now."""
+    counts: dict[tuple[Path, int], list[int]] = {}
+    for each in judged:
+        rule, client = each.now.rule, each.known
+        if rule is not None and client.source in {"session", "replication"} and not client.over_socket:
+            counts.setdefault((rule.file, rule.line), [0, 0])[bool(client.tls) or client.gss] += client.count
+    return tuple(
+        change._replace(plain_sessions=found[0], tls_sessions=found[1]) if (found := counts.get((change.file, change.line))) else change
+        for change in changes
+    )
 
 
-def _rules_after(cluster: Cluster, data: Mapping[Path, bytes]) -> tuple[Rule, ...]:
-    def names(path: Path) -> list[str] | None:
-        found = cluster.directories.get(path)
-        return None if found is None else list(found)
-
-    return parse_rules(cluster.hba_file, cluster.major, data.get, names)
+def _rules_after(cluster: Cluster, edits: Mapping[Path, bytes]) -> tuple[Rule, ...]:
+    files = PlannedFiles(cluster, edits)
+    return parse_rules(cluster.hba_file, cluster.major, files.read, files.names)
 
 
-def _check_loads(cluster: Cluster, conversion: Conversion, data: Mapping[Path, bytes]) -> None:
+def _check_loads(cluster: Cluster, conversion: Conversion) -> None:
     """Make sure that what comes out can be loaded; this can only fail by a defect of ours, and then nothing may be written."""
-    for rule in _rules_after(cluster, {**data, **conversion.files}):
+    for rule in _rules_after(cluster, conversion.files):
         if rule.error:
             raise Refused(f"The changed rule would not load: {rule.error}.", where=f"{rule.file}:{rule.line}", code="rule-error")

@@ -18,7 +18,7 @@ from typing import Any, Union, get_args, get_origin
 from pgssl_wizard.answers import Answers
 from pgssl_wizard.errors import Refused, UnusableInput
 from pgssl_wizard.files.diff import unified
-from pgssl_wizard.plan.model import Plan, PlannedFile
+from pgssl_wizard.plan.model import Ciphers, KnownChange, Plan, PlannedFile
 from pgssl_wizard.plan.secrets import line_of_secret, masked
 
 FORMAT = "pgssl-wizard plan 1"
@@ -36,18 +36,64 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "locked_out": [
             {"who": each.who, "rule_now": each.rule_now, "rule_then": each.rule_then, "message": each.message} for each in plan.locked_out
         ],
+        "known": [known_to_json(each) for each in plan.known],
         "goes_live_too": list(plan.goes_live_too),
         "effective": plan.effective,
+        "ciphers": ciphers_to_json(plan.ciphers),
         "hash": plan.hash,
+    }
+
+
+def known_to_json(known: KnownChange) -> dict[str, Any]:
+    """Return what the change means to one known client."""
+    return {
+        "who": known.who,
+        "machine": known.machine,
+        "source": known.source,
+        "user": known.user,
+        "database": known.database,
+        "from": known.origin,
+        "manner": known.manner or None,
+        "application": known.application or None,
+        "let_in_now": known.let_in_now,
+        "let_in_then": known.let_in_then,
+        "rule_now": known.rule_now,
+        "rule_then": known.rule_then,
+        "changes": known.changes,
+        "certificate": known.certificate,
+        "refused": known.refused,
+    }
+
+
+def ciphers_to_json(ciphers: Ciphers | None) -> dict[str, Any] | None:
+    """Return what the lists expand to, best first; null when the server's library could not be asked."""
+    if ciphers is None:
+        return None
+    offer = ciphers.offer
+    return {
+        "openssl": offer.library,
+        "security_level": offer.level,
+        "suites": [
+            {
+                "name": suite.name,
+                "tls": list(suite.tls),
+                "bits": suite.bits,
+                "strength": suite.strength,
+                "authentication": suite.authentication,
+                "key_exchange": suite.exchange,
+                "fits_key": suite.fits(ciphers.key),
+            }
+            for suite in offer.suites
+            if suite.tls
+        ],
+        "groups": list(offer.groups),
     }
 
 
 def change_to_json(change: PlannedFile) -> dict[str, Any]:
     """Return one planned file; `diff` is null for keys and certificates, `profile` tells a certificate in words."""
-    from pgssl_wizard.certificates.describe import in_words  # noqa: PLC0415
-
     textual = change.role in {"settings", "auto-settings", "rules", "maps"}
-    certificate = change.role.endswith("-certificate") or change.role == "client-ca"
+    certificate = change.role.endswith("-certificate") or change.role in {"client-ca", "server-pair", "kit", "request"}
     return {
         "path": str(change.path),
         "action": change.action,
@@ -55,8 +101,18 @@ def change_to_json(change: PlannedFile) -> dict[str, Any]:
         "owner": change.owner,
         "secret": change.secret,
         "diff": masked(unified(change.before, change.after, str(change.path))) if textual else None,
-        "profile": "; ".join(in_words(change.profile)) if certificate and change.profile else None,
+        "profile": _in_words(change) if certificate else None,
     }
+
+
+def _in_words(change: PlannedFile) -> str | None:
+    """Return what a certificate will say, or says already where it was brought."""
+    from pgssl_wizard.certificates.describe import in_words  # noqa: PLC0415
+
+    if change.holds:
+        above = [words[0] for words in change.holds[1:]]
+        return "; ".join((*change.holds[0], *(f"followed by {each}" for each in above)))
+    return "; ".join(in_words(change.profile)) if change.profile else None
 
 
 def fingerprint(plan: Plan) -> str:

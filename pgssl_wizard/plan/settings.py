@@ -12,6 +12,7 @@ from pgssl_wizard.files import conf, conf_edit
 from pgssl_wizard.files.known_settings import OLD_NAMES, tls_settings
 from pgssl_wizard.files.settings import Resolution, resolve
 from pgssl_wizard.files.values import boolean
+from pgssl_wizard.plan.planned_files import PlannedFiles
 
 
 @dataclass(slots=True)
@@ -78,18 +79,8 @@ def edit(cluster: Cluster, wanted: Mapping[str, str], place: Path | None) -> Set
 
 def resolution(cluster: Cluster, edits: Mapping[Path, bytes]) -> Resolution:
     """Return what the server would read with these files in place of those on disk."""
-
-    def read(path: Path) -> bytes | None:
-        if path in edits:
-            return edits[path]
-        fact = cluster.files.get(path)
-        return fact.data if fact else None
-
-    def names(path: Path) -> list[str] | None:
-        found = cluster.directories.get(path)
-        return None if found is None else [*found, *(edit.name for edit in edits if edit.parent == path and edit.name not in found)]
-
-    return resolve(cluster.config_file, cluster.auto_conf, read, names, cluster.command_line, cluster.major)
+    files = PlannedFiles(cluster, edits)
+    return resolve(cluster.config_file, cluster.auto_conf, files.read, files.names, cluster.command_line, cluster.major)
 
 
 def _wins(cluster: Cluster, edits: Mapping[Path, bytes], name: str, value: str) -> bool:
@@ -149,7 +140,7 @@ def _spelling(data: bytes, name: str) -> str:
 
 def _same(cluster: Cluster, name: str, current: str, wanted: str) -> bool:
     """Whether two values mean the same: paths by where they lead, booleans and versions by any spelling."""
-    if name in {"ssl_cert_file", "ssl_key_file", "ssl_ca_file"}:
+    if name in {"ssl_cert_file", "ssl_key_file", "ssl_ca_file", "ssl_crl_file", "ssl_crl_dir", "ssl_dh_params_file"}:
         return bool(current) and cluster.data_directory / current == cluster.data_directory / wanted
     if wanted in {"on", "off"}:
         return boolean(current) == (wanted == "on")

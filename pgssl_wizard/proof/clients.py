@@ -6,9 +6,12 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pgssl_wizard.access.decide import Attempt, Decision, decide
+from pgssl_wizard.access.decide import Attempt, ClientCertificate, Decision, decide
+from pgssl_wizard.certificates.distinguished_name import of_role
 from pgssl_wizard.cluster.facts import Cluster
+from pgssl_wizard.cluster.reading import names_in, read_bytes
 from pgssl_wizard.files.hba import Rule, Token
+from pgssl_wizard.files.ident import parse_maps
 from pgssl_wizard.proof.matrix import Promise
 from pgssl_wizard.proof.model import Verdict
 
@@ -55,29 +58,41 @@ def choose(cluster: Cluster, address: str, user: str | None, database: str | Non
     return best[1] if best else first
 
 
-def promise_to(client: Client, cluster: Cluster, *, tls13: bool) -> Promise:
-    """Return what the settings and rules of `cluster` promise to a client without a certificate."""
+def choose_database(cluster: Cluster, address: str, role: str) -> Client:
+    """Return a role with its own certificate at a database that the rules let it into; at an ordinary one if there is none."""
+    host_name = _host_name(address) if _by_host_name(cluster.rules) else None
+    clients = [Client(role, base, address, host_name) for base in _databases(cluster, role)]
+    accepted = [each for each in clients if decision_on(each, cluster, tls=True, certificate=True).decision == "accept"]
+    return accepted[0] if accepted else clients[0]
+
+
+def promise_to(client: Client, cluster: Cluster, *, tls13: bool, certificate: bool = False) -> Promise:
+    """Return what the settings and rules of `cluster` promise to a client, with a certificate in its name or without one."""
     return Promise(
         tls=cluster.value("ssl") == "on",
         plaintext=_verdict(decision_on(client, cluster, tls=False)),
-        encrypted=_verdict(decision_on(client, cluster, tls=True)),
+        encrypted=_verdict(decision_on(client, cluster, tls=True, certificate=certificate)),
         client_ca=bool(cluster.value("ssl_ca_file")),
         tls13=tls13,
     )
 
 
-def rests_on_unseen_method(client: Client, cluster: Cluster) -> bool:
+def rests_on_unseen_method(client: Client, cluster: Cluster, *, certificate: bool = False) -> bool:
     """Whether a rule hands the client to a method that ends by itself (gss, ident, oauth): then its refusal says nothing about rules."""
-    decisions = [decision_on(client, cluster, tls=tls) for tls in (False, True)]
-    return any(decision.decision == "accept" and decision.method not in _PLAIN_METHODS for decision in decisions)
+    decisions = [decision_on(client, cluster, tls=tls, certificate=certificate) for tls in (False, True)]
+    # How `cert` ends is known as well: by the certificate.
+    return any(decision.decision == "accept" and decision.method not in {*_PLAIN_METHODS, "cert"} for decision in decisions)
 
 
-def decision_on(client: Client, cluster: Cluster, *, tls: bool) -> Decision:
-    """Return which rule a client without a certificate meets."""
-    attempt = Attempt(client.database, client.user, client.address, tls=tls, host_name=client.host_name)
+def decision_on(client: Client, cluster: Cluster, *, tls: bool, certificate: bool = False) -> Decision:
+    """Return which rule a client meets, with a certificate in its name or without one."""
+    shown = ClientCertificate(client.user, of_role(client.user)) if certificate else None
+    # From the disk: a change may have written it since the cluster was looked at.
+    maps = parse_maps(cluster.ident_file, cluster.major, read_bytes, names_in) if certificate else None
+    attempt = Attempt(client.database, client.user, client.address, tls=tls, certificate=shown, host_name=client.host_name)
     # This machine is its own host and in its own network, whatever other addresses it has.
     own = (f"{client.address}/{128 if ':' in client.address else 32}",) if client.address else ()
-    return decide(cluster.rules, attempt, cluster.major, ssl_ca=bool(cluster.value("ssl_ca_file")), own_ranges=own)
+    return decide(cluster.rules, attempt, cluster.major, ssl_ca=bool(cluster.value("ssl_ca_file")), own_ranges=own, maps=maps)
 
 
 def _verdict(decision: Decision) -> Verdict:

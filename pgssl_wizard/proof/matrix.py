@@ -88,7 +88,7 @@ def _encrypted(promise: Promise, row: Row) -> Verdict:
 
 def _certificate_refused(promise: Promise, row: Row) -> bool:
     """Whether the server refuses the client's certificate, whatever the rules say."""
-    return row.certificate == "wrong-ca" and promise.client_ca
+    return row.certificate in {"wrong-ca", "revoked", "expired"} and promise.client_ca
 
 
 def _refused_too_late_to_fall_back(promise: Promise, row: Row) -> bool:

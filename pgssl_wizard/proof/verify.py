@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +13,17 @@ from pathlib import Path
 from pgssl_wizard.cluster.facts import Cluster
 from pgssl_wizard.proof import anchor as anchors
 from pgssl_wizard.proof import strangers
-from pgssl_wizard.proof.clients import Client, choose, promise_to, rests_on_unseen_method
+from pgssl_wizard.proof.clients import Client, choose, choose_database, promise_to, rests_on_unseen_method
 from pgssl_wizard.proof.matrix import Row, expect, rows
 from pgssl_wizard.proof.model import Attempt, Proof, RootGiven, Verdict
 from pgssl_wizard.proof.names import reachable_address, source_address, to_try
+from pgssl_wizard.proof.revoked import revoked_by, state_of
 from pgssl_wizard.server import attempt, handshake
 
 #: Attempts at the same time: they wait more than they work, and a server has few connections to spare.
 _AT_ONCE = 4
+#: Kits that are tried: one shows that the CA and the rules go together, a few that the directory holds what it should.
+_KITS_TRIED = 5
 #: Seconds until an attempt counts as refused.
 _PATIENCE = 10.0
 #: What a server says to a client that its rules have let in (in English; others are counted as refused).
@@ -51,6 +54,8 @@ def verify(
     user: str | None = None,
     database: str | None = None,
     whole: bool = True,
+    kits: Mapping[str, Path] | None = None,
+    rootless: bool = False,
 ) -> Proof:
     """Prove what a cluster on this machine does, by connecting as clients would.
 
@@ -61,6 +66,9 @@ def verify(
         user: role to connect as; by default one that a rule lets in.
         database: its database; likewise.
         whole: the whole table; else only verify-full by each name.
+        kits: directories of clients' kits that stand, by role: with the certificate in it a role is let in as the rules say, and
+            without it likewise.
+        rootless: it is known that nobody has the root here: what needs it is not tried, and that is no fault.
 
     Returns:
         The proof; what could not be tried is `not-tried`, and why stands in `problems`.
@@ -80,7 +88,7 @@ def verify(
     on_disk = _leaf_on_disk(cluster, problems)
     if not asked:
         problems.append("the certificate names nobody, and no name was given")
-    if trusted is None:
+    if trusted is None and not rootless:
         problems.append("no root certificate is known for this server; name the file with --root")
     client_ca = bool(cluster.value("ssl_ca_file"))
     client = choose(cluster, source_address(address, server.port), user, database)
@@ -90,6 +98,8 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="pgssl-proof-") as folder:
         target = dataclasses.replace(_target(Path(folder), address, server.port, client, trusted), unseen=unseen)
         attempts = _try_all(target, [(row, expect(promise, row)) for row in wanted if whole or row.certificate == "none"])
+        if whole and asked:
+            attempts += _with_kits(target, cluster, to_try(asked)[0], kits or {}, tls13=promise.tls13)
     if promise.tls and served is not None:
         problems += _not_verified(attempts)
     return Proof(
@@ -100,6 +110,27 @@ def verify(
         client_library=attempt.client_library(),
         problems=tuple(problems),
     )
+
+
+def _with_kits(target: _Target, cluster: Cluster, host: str, kits: Mapping[str, Path], *, tls13: bool) -> tuple[Attempt, ...]:
+    """Try roles by their kits, with the certificate and without it."""
+    known = cluster.server.roles if cluster.server else None
+    attempts: tuple[Attempt, ...] = ()
+    revoked = revoked_by(cluster)
+    for role, kit in [(role, kit) for role, kit in kits.items() if known is None or role in known][:_KITS_TRIED]:
+        client = choose_database(cluster, target.client.address or "", role)
+        own = dataclasses.replace(
+            target,
+            client=client,
+            roots={"none": None, "right": kit / "root.crt", "wrong": target.roots["wrong"]},
+            certificate=kit / "postgresql.crt",
+            key=kit / "postgresql.key",
+            unseen=rests_on_unseen_method(client, cluster, certificate=True),
+        )
+        rows = [Row(host, "verify-full", "right", shown) for shown in (state_of(own.certificate, revoked), "none")]
+        promises = {row: promise_to(client, cluster, tls13=tls13, certificate=row.certificate == "right") for row in rows}
+        attempts += _try_all(own, [(row, expect(promise, row)) for row, promise in promises.items()])
+    return attempts
 
 
 def verify_remote(host: str, port: int, root: Path | None, *, user: str | None = None, database: str | None = None) -> Proof:
@@ -184,7 +215,7 @@ def _try_all(target: _Target, wanted: Sequence[tuple[Row, Verdict]]) -> tuple[At
 
 def _try_one(target: _Target, row: Row, expected: Verdict) -> Attempt:
     """Make one attempt."""
-    offered = row.certificate == "wrong-ca"
+    offered = row.certificate != "none"
     root = target.roots[row.root]
     planned = Attempt(
         host=row.host,

@@ -7,12 +7,13 @@ configuration file, so every name here passes through `files.known_settings`.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from pgssl_wizard.answers import ProtocolAnswers
-from pgssl_wizard.certificates.profiles import KeyType
 from pgssl_wizard.errors import UnusableInput
 from pgssl_wizard.files.known_settings import tls_settings
+from pgssl_wizard.protocol.suites import HYBRID, VERSIONS
 
 #: The suites of TLS 1.2 in the intermediate profile, in the guideline's order.
 INTERMEDIATE_CIPHERS = (
@@ -23,11 +24,9 @@ INTERMEDIATE_CIPHERS = (
     "ECDHE-ECDSA-CHACHA20-POLY1305",
     "ECDHE-RSA-CHACHA20-POLY1305",
 )
-GROUPS = ("X25519MLKEM768", "X25519", "prime256v1", "secp384r1")
+GROUPS = (HYBRID, "X25519", "prime256v1", "secp384r1")
 #: The hybrid post-quantum group needs this OpenSSL.
 HYBRID_SINCE = (3, 5)
-
-VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 
 #: Words of a cipher list that switch on what no client should be offered.
 _REFUSED_WORDS = re.compile(
@@ -84,31 +83,48 @@ def openssl_number(version: str | None) -> tuple[int, int]:
     return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
 
 
-def groups_for(openssl_version: str | None) -> str:
-    """Return the guideline's groups, the hybrid one only where the server's OpenSSL has it."""
+def groups_for(openssl_version: str | None, known: Collection[str] = ()) -> str:
+    """Return the guideline's groups that the server's OpenSSL has.
+
+    Args:
+        openssl_version: in words, for the hybrid group where nobody could ask the library itself.
+        known: the groups that the library says it knows; empty: it was not asked.
+    """
+    if known:
+        return ":".join(name for name in GROUPS if name in known)
     usable = GROUPS if openssl_number(openssl_version) >= HYBRID_SINCE else GROUPS[1:]
     return ":".join(usable)
 
 
-def settings_for(protocol: ProtocolAnswers, major: int, openssl_version: str | None) -> dict[str, str]:
+def settings_for(protocol: ProtocolAnswers, major: int, openssl_version: str | None, known_groups: Collection[str] = ()) -> dict[str, str]:
     """Return the settings that a choice means for a server of this major; only names that it knows.
 
-    Nothing is returned for `server-default`: what stands in the files stays.
+    Nothing is returned for `server-default`: what stands in the files stays. Where the file of DH parameters goes is not said here.
+
+    Args:
+        protocol: the answers.
+        major: of the server.
+        openssl_version: of its library, in words.
+        known_groups: those that its library says it knows.
 
     Raises:
-        UnusableInput: a custom value that no server should offer, or that this version cannot have.
+        UnusableInput: a custom value that this version cannot have.
     """
     known = {setting.name for setting in tls_settings(major)}
     wanted: dict[str, str] = {}
     if protocol.profile == "modern":
-        wanted = {"ssl_min_protocol_version": "TLSv1.3", "ssl_max_protocol_version": "", "ssl_groups": groups_for(openssl_version)}
+        wanted = {
+            "ssl_min_protocol_version": "TLSv1.3",
+            "ssl_max_protocol_version": "",
+            "ssl_groups": groups_for(openssl_version, known_groups),
+        }
     elif protocol.profile == "intermediate":
         wanted = {
             "ssl_min_protocol_version": "TLSv1.2",
             "ssl_max_protocol_version": "",
             "ssl_ciphers": ":".join(INTERMEDIATE_CIPHERS),
             "ssl_prefer_server_ciphers": "off",
-            "ssl_groups": groups_for(openssl_version),
+            "ssl_groups": groups_for(openssl_version, known_groups),
         }
     elif protocol.profile == "custom":
         check_custom(protocol, major)
@@ -126,7 +142,7 @@ def settings_for(protocol: ProtocolAnswers, major: int, openssl_version: str | N
 
 
 def check_custom(protocol: ProtocolAnswers, major: int) -> None:
-    """Refuse custom values that would hurt.
+    """Refuse custom values that no server of this major takes; what its library makes of the lists is judged with the plan.
 
     Raises:
         UnusableInput: with the key and the reason.
@@ -134,24 +150,17 @@ def check_custom(protocol: ProtocolAnswers, major: int) -> None:
     for key, value in (("protocol.minimum", protocol.minimum), ("protocol.maximum", protocol.maximum)):
         if value and value not in VERSIONS:
             raise UnusableInput(
-                f"{value} is no TLS version that PostgreSQL knows.", where=key, hint="One of TLSv1.2, TLSv1.3.", code="bad-version"
-            )
-        if value in {"TLSv1", "TLSv1.1"}:
-            raise UnusableInput(
-                f"{value} is broken and was withdrawn in 2021; the wizard does not offer it yet.",
-                where=key,
-                hint="Use TLSv1.2 or TLSv1.3.",
-                code="weak-protocol",
+                f"{value} is no TLS version that PostgreSQL knows.", where=key, hint=f"One of {', '.join(VERSIONS)}.", code="bad-version"
             )
     if protocol.minimum and protocol.maximum and VERSIONS.index(protocol.minimum) > VERSIONS.index(protocol.maximum):
         raise UnusableInput("The minimum TLS version is above the maximum.", where="protocol.minimum", code="bad-version")
-    for word in weak_words(protocol.ciphers)[:1]:
-        raise UnusableInput(
-            f"{word} allows suites without encryption, without authentication, or with broken ciphers; the wizard does not offer it.",
-            where="protocol.ciphers",
-            hint="Begin with HIGH:!aNULL, or name suites one by one.",
-            code="weak-cipher",
-        )
+    for key, value in (
+        ("protocol.ciphers", protocol.ciphers),
+        ("protocol.tls13_ciphers", protocol.tls13_ciphers),
+        ("protocol.groups", protocol.groups),
+    ):
+        if not value.isprintable() or not value.isascii():
+            raise UnusableInput("A list holds printable ASCII characters only.", where=key, code="bad-list")
     for word in re.split(r"[:, ]+", protocol.ciphers):
         if word.startswith("TLS_"):
             raise UnusableInput(
@@ -174,11 +183,3 @@ def weak_words(ciphers: str) -> list[str]:
     """Return the words of a cipher list that switch on what no client should be offered."""
     words = [word for word in re.split(r"[:, ]+", ciphers) if word and word[0] not in "!-@+"]
     return [word for word in words if any(_REFUSED_WORDS.search(part) for part in word.split("+"))]
-
-
-def leaves_suite(ciphers: str, key: KeyType) -> bool:
-    """Return whether an explicit list of ECDHE suites leaves one for this type of key; lists with other words pass."""
-    words = [word for word in re.split(r"[:, ]+", ciphers) if word]
-    if not all(re.match(r"^ECDHE-(ECDSA|RSA)-", word) for word in words):
-        return True
-    return any(word.startswith("ECDHE-RSA-" if key.startswith("rsa") else "ECDHE-ECDSA-") for word in words)

@@ -21,6 +21,9 @@ from pgssl_wizard.server.postmaster import Postmaster
 _CONNECT_SECONDS = 5
 _STATEMENT_SECONDS = 30
 
+_ROLES = "select rolname::text as name from pg_catalog.pg_roles"
+_DATABASES = "select datname::text as name from pg_catalog.pg_database"
+
 #: Variables of libpq that would lead the connection elsewhere than to the server in question, with what is given instead.
 _HERE = {"hostaddr": "", "target_session_attrs": "any", "load_balance_hosts": "disable", "gssencmode": "disable"}
 
@@ -86,6 +89,16 @@ class AdminSession:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def role_names(session: AdminSession) -> frozenset[str]:
+    """Return the names of all roles, of those too that cannot log in."""
+    return frozenset(str(row["name"]) for row in session.query(_ROLES))
+
+
+def database_names(session: AdminSession) -> frozenset[str]:
+    """Return the names of the databases."""
+    return frozenset(str(row["name"]) for row in session.query(_DATABASES))
 
 
 def connect(postmaster: Postmaster, user: str | None = None, database: str | None = None, uid: int | None = None) -> AdminSession:

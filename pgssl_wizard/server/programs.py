@@ -15,7 +15,7 @@ from pgssl_wizard.errors import Refused, UnusableInput
 from pgssl_wizard.server.identity import Identity
 from pgssl_wizard.server.reach import reachable_by
 
-__all__ = ["Programs", "copy_for", "find", "look", "newest_installed", "openssl_of", "postgres_c", "reachable_by"]
+__all__ = ["Programs", "copy_for", "find", "look", "newest_installed", "openssl_of", "postgres_c", "reachable_by", "tls_libraries"]
 
 #: How long a program may take that only prints something, in seconds.
 _PATIENCE = 30.0
@@ -190,6 +190,11 @@ def copy_for(identity: Identity, programs: Programs, directory: Path) -> Program
     except (OSError, shutil.Error) as error:
         raise Refused(f"the server's programs could not be copied to {target}: {error}", code="copy-failed") from error
     return Programs(target / "bin", programs.version, programs.tls, programs.openssl)
+
+
+def tls_libraries(postgres: Path) -> tuple[Path, ...]:
+    """Return libssl and libcrypto as this server program would load them; empty when they are part of it, or cannot be told."""
+    return tuple(library for library in _libcrypto(postgres) if library != postgres and library.is_absolute())
 
 
 def openssl_of(postgres: Path) -> str | None:

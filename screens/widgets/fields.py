@@ -102,6 +102,7 @@ class TextField(Horizontal):
             self._value,
             placeholder=self._placeholder,
             type="integer" if self._kind == "integer" else "text",
+            password=self._kind == "password",
             id=f"{self.id}-input",
             compact=True,
             select_on_focus=False,
@@ -115,7 +116,7 @@ class TextField(Horizontal):
 
     @property
     def value(self) -> str:
-        """What is typed, without blanks around it."""
+        """What is typed, without blanks around it; not for passphrases, in which they count."""
         return self.input.value.strip()
 
     def on_descendant_focus(self) -> None:

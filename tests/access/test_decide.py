@@ -177,3 +177,66 @@ def test_real_servers_decide_the_same_with_the_same_words(cluster: RealCluster, 
     except psycopg.OperationalError as error:
         found = ("reject", str(error).partition("FATAL:")[2].strip())
     assert found == (expected.decision, expected.message)
+
+
+def test_an_untrusted_certificate_ends_the_handshake_before_any_rule() -> None:
+    """Where clients are asked for certificates, under whatever rule; where they are not, nobody looks at it."""
+    attempt = Attempt("app", "app", "10.0.0.1", tls=True, certificate=ClientCertificate("app", trusted=False))
+    found = ends("host all all all trust", attempt)
+    assert (found.decision, found.rule, found.method) == ("reject", None, None)
+    assert found.message == "could not accept SSL connection: certificate verify failed"
+    assert ends("host all all all trust", attempt, ssl_ca=False).decision == "accept"
+    assert ends("hostssl all all all cert", attempt, ssl_ca=False).message == (
+        "client certificates can only be checked if a root certificate store is available"
+    )
+
+
+def test_names_are_completed_and_cut_before_rules_are_looked_for() -> None:
+    """The database is the one named like the user; only 63 bytes count."""
+    assert line_of(ends("local app app trust\n", Attempt("", "app"))) == 1
+    long = "ä" * 40
+    assert ends(f"local all {'ä' * 31} trust\nlocal all all reject", Attempt("db", long)).decision == "reject"
+    refused = ends("local none all trust", Attempt("d" * 70, "r" * 70))
+    assert refused.message == f'no pg_hba.conf entry for host "[local]", user "{"r" * 63}", database "{"d" * 63}", no encryption'
+    assert ends("local all all trust", Attempt("db", "")).message == "no PostgreSQL user name specified in startup packet"
+
+
+def test_who_does_not_exist_is_a_member_of_nothing() -> None:
+    """Not of a group of that name either; a database of that name is another matter."""
+    rules = "local all +ghost trust\nlocal samerole all trust\nlocal sameuser all trust\n"
+    assert line_of(ends(rules, Attempt("ghost", "ghost", exists=False))) == 3
+    assert line_of(ends(rules, Attempt("ghost", "ghost"))) == 1
+
+
+def test_what_cannot_be_known_is_said() -> None:
+    """The look-up forward from a host name; a map that nobody gave."""
+    by_name = ends("host all all db.example.com md5", Attempt("app", "app", "10.0.0.1", host_name="DB.example.com"))
+    assert by_name.reason == "md5 takes over; the host name is taken to lead back to the address"
+    by_map = ends("hostssl all all all cert map=m", Attempt("app", "app", "10.0.0.1", tls=True, certificate=SHOWN))
+    assert (by_map.decision, by_map.reason) == ("accept", "the certificate is enough, and the map is taken to fit")
+
+
+def test_13_takes_gss_encryption_only_beside_some_methods() -> None:
+    """Its words, and those of the next version for the same session."""
+    attempt = Attempt("app", "app", "10.0.0.1", gss=True)
+    said = "GSSAPI encryption can only be used with gss, trust, or reject authentication methods"
+    assert ends("host all all all scram-sha-256", attempt, major=13).message == said
+    assert ends("host all all all trust", attempt, major=13).decision == "accept"
+    assert ends("host all all all scram-sha-256", attempt, major=14).decision == "accept"
+    assert str(ends("host all none all trust", attempt, major=13).message).endswith(", SSL off")
+    assert str(ends("host all none all trust", attempt, major=14).message).endswith(", GSS encryption")
+
+
+@pytest.mark.parametrize(
+    ("rule", "version", "clientcert"),
+    [
+        ("hostssl all all all cert", 17, "verify-full"),
+        ("hostssl all all all cert clientcert=1", 13, "verify-full"),
+        ("hostssl all all all md5 clientcert=1", 13, "verify-ca"),
+        ("hostssl all all all md5 clientcert=no-verify", 13, None),
+        ("hostssl all all all md5 clientcert=verify-ca", 17, "verify-ca"),
+    ],
+)
+def test_what_a_rule_asks_of_certificates_is_told_in_the_words_of_today(rule: str, version: int, clientcert: str | None) -> None:
+    """13 has more of them."""
+    assert ends(rule, Attempt("app", "app", "10.0.0.1", tls=True, certificate=SHOWN), major=version).clientcert == clientcert

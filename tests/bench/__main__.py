@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import kits, rules
+from tests.bench import access, kits, known, rules
 from tests.bench.pty_timing import Program
 from tests.servers import RealCluster, available
 
@@ -23,7 +24,9 @@ RUNS = 7
 def main() -> None:
     """Measure everything and print a table."""
     of_rules()
+    of_access()
     of_kits()
+    of_known()
     major = max(available())
     with RealCluster.make(Path(tempfile.mkdtemp(prefix="pgb-", dir="/tmp")), major) as cluster:
         cluster.start()
@@ -57,6 +60,20 @@ def of_rules() -> None:
     print()
 
 
+def of_access() -> None:
+    """Measure who gets in: the rules' answers to very many attempts."""
+    show("access: 1,000 rules, a million attempts", _a_million, 30.0, "s")
+    print()
+
+
+def _a_million() -> list[float]:
+    directory = access.files()
+    try:
+        return [access.decided(directory) for _ in range(3)]
+    finally:
+        shutil.rmtree(directory)
+
+
 def of_kits() -> None:
     """Measure what client certificates for many roles take."""
     plain, protected = kits.an_order(), kits.an_order(b"open sesame")
@@ -68,6 +85,15 @@ def of_kits() -> None:
         1.5,
         "x",
     )
+    print()
+
+
+def of_known() -> None:
+    """Measure what many known clients take."""
+    judge = known.a_crowd()
+    print(f"{known.CLIENTS:,} known clients, {known.RULES} rules")
+    show("known: judged under today's and the planned rules", lambda: [rules.seconds(judge) for _ in range(RUNS)], 1.0, "s")
+    show("known: a log of connections read", lambda: [known.seconds_of_a_log() for _ in range(RUNS)], 1.0, "s")
     print()
 
 

@@ -43,8 +43,17 @@ def program() -> Path:
 
 
 def lint(certificate: Path) -> list[str]:
-    """Return everything of WARNING or above that pkilint says, what is allowed left out."""
-    done = subprocess.run([program(), "lint", "-s", "WARNING", "-f", "JSON", str(certificate)], check=False, capture_output=True, text=True)
+    """Return everything of WARNING or above that pkilint says of a certificate, what is allowed left out."""
+    return _said(program(), certificate)
+
+
+def lint_list(crl: Path) -> list[str]:
+    """Return everything of WARNING or above that pkilint says of a revocation list."""
+    return _said(program().with_name("lint_crl"), crl, "-t", "CRL", "-p", "PKIX")
+
+
+def _said(linter: Path, file: Path, *options: str) -> list[str]:
+    done = subprocess.run([linter, "lint", *options, "-s", "WARNING", "-f", "JSON", str(file)], check=False, capture_output=True, text=True)
     assert done.stdout, done.stderr
     results = json.loads(done.stdout)["results"]
     return [

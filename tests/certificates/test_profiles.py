@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.serialization import pkcs12
 
-from pgssl_wizard.certificates import issue, keys, openssl
+from pgssl_wizard.certificates import issue, keys, openssl, openssl_kits
 from pgssl_wizard.certificates.issue import Issued
+from pgssl_wizard.certificates.kits import MODES
 from pgssl_wizard.certificates.names import parse_names
 from pgssl_wizard.certificates.profiles import KeyType, Profile, made_for
+from pgssl_wizard.certificates.roles import directory_name
 from pgssl_wizard.certificates.verify import objections
 from pgssl_wizard.errors import Refused
 from tests.certificates.pkilint_environment import lint
@@ -131,6 +135,35 @@ def test_the_openssl_commands_make_the_same_certificates(shape: str, key: KeyTyp
         assert (tmp_path / files[profile][1]).stat().st_mode & 0o777 == 0o600
     if shape == "intermediate":
         assert len(x509.load_pem_x509_certificates((tmp_path / "server.crt").read_bytes())) == 2
+
+
+@needs_openssl
+@pytest.mark.parametrize("role", ["app", "a b", "Straße", "we\"i'rd\\,#+=;", "$HOME/x"])
+@pytest.mark.parametrize("shape", ["root", "intermediate"])
+def test_the_openssl_commands_make_the_same_kit(shape: str, role: str, tmp_path: Path) -> None:
+    wanted = [profile for profile in profiles(shape, "ecdsa-p256") if profile.kind in {"root", "intermediate"}]
+    files = {profile: (f"{profile.kind}.crt", f"{profile.kind}.key") for profile in wanted}
+    signer = wanted[-1]
+    client = Profile("client", role, "ecdsa-p256", 365, signer.common_name)
+    above = [files[signer][0]] if signer.kind == "intermediate" else []
+    lines = [*openssl.commands(wanted, files, {}), *openssl_kits.commands(client, files[signer], above, "root.crt", digest="-sha256")]
+    done = subprocess.run(["/bin/sh"], input="set -e\n" + "\n".join(lines), check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    place = tmp_path / directory_name(role)
+    theirs = x509.load_pem_x509_certificates((place / "postgresql.crt").read_bytes())
+    authority = chain(shape, "ecdsa-p256")[len(wanted) - 1]
+    ours = issue.make(client, keys.generate("ecdsa-p256"), authority, datetime.now(UTC))
+    assert fields(theirs[0]) == fields(ours.certificate)
+    assert len(theirs) == 1 + len(above)
+    assert keys.matches((place / "postgresql.key").read_bytes(), theirs[0])
+    packed = pkcs12.load_pkcs12((place / "postgresql.p12").read_bytes(), b"")
+    assert packed.cert is not None
+    assert packed.cert.certificate == theirs[0]
+    assert [each.certificate for each in packed.additional_certs] == theirs[1:]
+    key = serialization.load_der_private_key((place / "postgresql.pk8").read_bytes(), None)
+    assert key.public_key() == theirs[0].public_key()
+    assert {path.name for path in place.iterdir()} == set(MODES) - {"README.txt"}
+    assert place.stat().st_mode & 0o777 == 0o700
 
 
 def fields(certificate: x509.Certificate) -> dict[str, object]:

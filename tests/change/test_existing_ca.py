@@ -96,7 +96,6 @@ def test_a_ca_that_ends_sooner_than_the_certificate_would_is_told(stopped_cluste
 @pytest.mark.parametrize(
     ("certificate", "key", "command", "code"),
     [
-        ("bundle.pem", "issuing.key", "", "ca-key-unusable"),
         ("bundle.pem", "root.key", "", "ca-key-unusable"),
         ("bundle.pem", "nothing.key", "", "ca-key-missing"),
         ("nothing.pem", "issuing.key", "", "ca-missing"),

@@ -27,6 +27,13 @@ def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+def test_what_lies_directly_below_the_root_directory_is_brought_to_the_disk_too() -> None:
+    """A CA in `/ca` is usual in containers."""
+    with write._directory(Path("/name")) as descriptor:
+        os.fsync(descriptor)
+        assert os.path.samestat(os.fstat(descriptor), Path("/").stat())
+
+
 def test_a_new_file_has_its_mode_whatever_the_umask(tmp_path: Path) -> None:
     """A permissive or a strict umask makes no difference."""
     for umask in (0o000, 0o077):

@@ -454,9 +454,11 @@ def test_a_strict_verifier_s_objection_is_told(tmp_path: Path) -> None:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Old CA")])
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW.replace(year=NOW.year + 1))
     old = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=False).sign(key, issue.digest_for(key))
-    (tmp_path / "root.crt").write_bytes(Issued(old, key).certificate_pem)
-    (tmp_path / "root.key").write_bytes(Issued(old, key).key_pem)
-    prepared = prepare(Wanted(("app",), tmp_path / "kits", tmp_path), now=NOW, ca_passphrase=lambda _: None)
+    place = tmp_path / "ca"
+    place.mkdir()
+    (place / "root.crt").write_bytes(Issued(old, key).certificate_pem)
+    (place / "root.key").write_bytes(Issued(old, key).key_pem)
+    prepared = prepare(Wanted(("app",), tmp_path / "kits", place), now=NOW, ca_passphrase=lambda _: None)
     assert "strict-verifier-objects" in [finding.code for finding in prepared.findings]
     assert len(list(workers.make(prepared.order, prepared.make))) == 1
     assert Maker(prepared.order).certificate("app").certificate.issuer == name

@@ -21,4 +21,4 @@ def test_what_the_server_refuses_is_an_error_and_the_rows_are_there() -> None:
 
 
 def test_a_stray_percent_in_a_passphrase_command_is_told() -> None:
-    assert codes("pg_hosts.conf", 'a db.crt db.key root.crt "echo 100%" on\n', 19) == {("warning", "passphrase-command-percent", "1")}
+    assert codes("pg_hosts.conf", 'a db.crt db.key root.crt "secret 100%" on\n', 19) == {("warning", "passphrase-command-percent", "1")}

@@ -67,7 +67,8 @@ def test_a_password_is_not_repeated_in_a_cure() -> None:
         ("ssl_cert_file = 'tls/server.crt'", "info", "path-relative-to-data", "2"),
         ("hba_file = 'pg_hba.conf'", "warning", "path-relative-to-anywhere", "2"),
         ("ssl_cert_file = '/C:\\temp\\new.crt'", "warning", "backslash-in-value", "2"),
-        ("ssl_passphrase_command = 'echo 100%'", "warning", "passphrase-command-percent", "2"),
+        ("ssl_passphrase_command = 'secret 100%'", "warning", "passphrase-command-percent", "2"),
+        ("ssl_passphrase_command = 'echo xyzzy'", "warning", "passphrase-in-command", "2"),
         ("password_encryption = md5", "warning", "md5-passwords", "2"),
         ("port = 1\nport = 2", "info", "setting-overridden", "2"),
         ("log_checkpoints = of", "info", "abbreviated", "2"),
@@ -87,7 +88,7 @@ def test_what_is_weak_or_misleading_is_told(text: str, severity: str, code: str,
         "ssl_ciphers = 'HIGH:MEDIUM:+3DES:!aNULL'",
         "port = 5432",
         "ssl_cert_file = '/etc/x.crt'",
-        "ssl_passphrase_command = 'echo %p %%'",
+        "ssl_passphrase_command = 'secret %p %%'",
         "password_encryption = 'scram-sha-256'",
         "my.thing = 1",
     ],
@@ -97,7 +98,7 @@ def test_nothing_is_said_of_settings_as_they_should_be(text: str) -> None:
 
 
 def test_what_an_upgrade_makes_of_a_setting_is_told() -> None:
-    assert codes("postgresql.conf", f"{ON}ssl_passphrase_command = 'echo 100%'\n", 15) == {("info", "passphrase-command-percent", "2")}
+    assert codes("postgresql.conf", f"{ON}ssl_passphrase_command = 'secret 100%'\n", 15) == {("info", "passphrase-command-percent", "2")}
     assert codes("postgresql.conf", f"{ON}ssl_ecdh_curve = 'prime256v1'\n", 17) == set()
     assert codes("postgresql.conf", f"{ON}ssl_ecdh_curve = 'X25519:prime256v1'\n", 17) == {("warning", "several-curves", "2")}
 

@@ -19,8 +19,8 @@ from pgssl_wizard.cluster.facts import (
     Session,
     Setting,
     SettingSource,
-    Surroundings,
 )
+from pgssl_wizard.cluster.standing import Surroundings
 from pgssl_wizard.files.hba import parse_rules
 from pgssl_wizard.files.known_settings import neighbour_settings, tls_settings
 from pgssl_wizard.files.settings import resolve

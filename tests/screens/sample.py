@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pgssl_wizard.answers import Given
+from pgssl_wizard.answers import Answers, Given
 from pgssl_wizard.app import WizardApp
 from pgssl_wizard.change.model import Change
 from pgssl_wizard.cli.options import WizardOptions
 from pgssl_wizard.cluster.discover import FoundCluster
-from pgssl_wizard.cluster.facts import Cluster, FileFact, FoundName, Postmaster, ServerSays, Session, Setting, Surroundings
+from pgssl_wizard.cluster.facts import Cluster, FileFact, FoundName, Postmaster, ServerSays, Session, Setting
+from pgssl_wizard.cluster.standing import Renewable, Surroundings
 from pgssl_wizard.files.hba import parse_rules
 from pgssl_wizard.files.known_settings import neighbour_settings, tls_settings
 from pgssl_wizard.findings import Finding
@@ -19,8 +20,12 @@ from pgssl_wizard.journey import Journey
 from pgssl_wizard.plan.make import make_plan
 from pgssl_wizard.plan.model import Plan
 from pgssl_wizard.plan.recommend import recommend
+from pgssl_wizard.plan.renewing import Upkeep, upkeep
 from pgssl_wizard.proof.matrix import Promise, expect, rows
 from pgssl_wizard.proof.model import Attempt, Proof, Served, ServedCertificate
+from pgssl_wizard.protocol.profiles import INTERMEDIATE_CIPHERS
+from pgssl_wizard.protocol.suites import Offer
+from tests.protocol.offers import offer
 
 DATA = Path("/var/lib/postgresql/17/main")
 CONFIG = Path("/etc/postgresql/17/main")
@@ -143,6 +148,7 @@ class SampleJourney(Journey):
 
     plaintext = 0
     fails: Exception | None = None
+    offered: Offer | None = offer(*INTERMEDIATE_CIPHERS, minimum="TLSv1.2")
 
     def find(self, named: object = ()) -> list[FoundCluster]:
         """Return the sample's clusters."""
@@ -156,8 +162,14 @@ class SampleJourney(Journey):
         self.cluster = found
         return found
 
-    def make_plan(self) -> Plan:
+    def upkeep(self) -> Upkeep:
+        """Return the lines as they are on any machine."""
+        assert self.plan is not None
+        return upkeep(self.plan, "pgssl-wizard", user="dba")
+
+    def make_plan(self, renew: frozenset[Renewable] = frozenset()) -> Plan:
         """Make a real plan; nothing stands at the places that the answers name."""
+        assert not renew, "the wizard renews nothing"
         answers = self.complete()
         assert self.cluster is not None
         targets = (answers.files.certificate, answers.files.key, answers.files.ca, answers.certificate.ca_directory / "root.crt")
@@ -169,9 +181,14 @@ class SampleJourney(Journey):
             user=1000,
             user_gid=1000,
             user_name="dba:dba",
+            request_record=DATA / "pgsql_tmp.pgssl-wizard" / "request.json",
         )
         self.plan = make_plan(self.cluster, surroundings, answers)
         return self.plan
+
+    def offer(self, answers: Answers) -> Offer | None:
+        """Return what the sample's library offers, whatever is asked."""
+        return self.offered
 
     def apply(self, report: object, **_: object) -> Change:
         """Return the sample's change at once, or fail as told."""

@@ -51,7 +51,7 @@ def test_the_main_screens_without_colour(key: str, snap_compare: Compare, monkey
     assert snap_compare(SampleApp(), run_before=still(key), terminal_size=(80, 24))
 
 
-@pytest.mark.parametrize("view", range(1, 5), ids=["certificates", "rules", "commands", "findings"])
+@pytest.mark.parametrize("view", range(1, 6), ids=["certificates", "rules", "who", "commands", "findings"])
 def test_every_view_of_the_preview(view: int, snap_compare: Compare) -> None:
     async def walk(pilot: Pilot[Any]) -> None:
         await go_on_to(pilot, "preview")

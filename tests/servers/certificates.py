@@ -36,7 +36,12 @@ class Made:
         return sha256(self.certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
 
 
-def make(name: str, *names: str, issuer: Made | None = None, ca: bool = False, days: int = 30) -> Made:
+def now() -> datetime:
+    """Return the present, with its time zone."""
+    return datetime.now(UTC)
+
+
+def make(name: str, *names: str, issuer: Made | None = None, ca: bool = False, days: float = 30) -> Made:
     """Make a certificate with this common name for these names and addresses; self-signed without an issuer."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

@@ -1,0 +1,232 @@
+"""A certificate that a person brings: any format and order, its key wherever it is, judged, served, undone."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat, pkcs12
+
+from pgssl_wizard.change.apply import apply
+from pgssl_wizard.change.rollback import rollback
+from pgssl_wizard.errors import Refused, UnusableInput
+from pgssl_wizard.journey import Journey
+from pgssl_wizard.plan.serialise import dump, load, plan_to_json
+from pgssl_wizard.proof.verify import objections, verify
+from tests.change import planning
+from tests.change.test_whole_way import facts_of, plan_for, set_up
+from tests.servers import RealCluster, certificates
+
+SECRET = b"xyzzy 42"
+NAMES = ["db.example.com", "localhost"]
+
+ROOT = certificates.make("Company Root", ca=True, days=900)
+ISSUING = certificates.make("Company Issuing", issuer=ROOT, ca=True, days=300)
+LEAF = certificates.make("db.example.com", *NAMES, issuer=ISSUING, days=200)
+ABOVE = [ISSUING.certificate, ROOT.certificate]
+
+
+def der(made: certificates.Made) -> bytes:
+    """A certificate, binary."""
+    return made.certificate.public_bytes(Encoding.DER)
+
+
+def key_of(made: certificates.Made, passphrase: bytes | None = None, encoding: Encoding = Encoding.PEM) -> bytes:
+    """A key, encrypted or not."""
+    return made.key.private_bytes(encoding, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase) if passphrase else NoEncryption())
+
+
+def as_pem(place: Path) -> dict[str, object]:
+    """One file, upside down, and its key apart."""
+    (place / "all.pem").write_bytes(ROOT.pem + ISSUING.pem + LEAF.pem)
+    (place / "db.key").write_bytes(LEAF.key_pem)
+    return {"certificate__import_certificate": [str(place / "all.pem")], "certificate__import_key": str(place / "db.key")}
+
+
+def as_der(place: Path) -> dict[str, object]:
+    """Everything apart and binary, the key encrypted."""
+    for name, data in (("leaf.cer", der(LEAF)), ("issuing.cer", der(ISSUING)), ("root.cer", der(ROOT))):
+        (place / name).write_bytes(data)
+    (place / "db.key").write_bytes(key_of(LEAF, SECRET, Encoding.DER))
+    (place / "secret").write_bytes(SECRET + b"\n")
+    return {
+        "certificate__import_certificate": [str(place / name) for name in ("root.cer", "leaf.cer", "issuing.cer")],
+        "certificate__import_key": str(place / "db.key"),
+        "certificate__import_passphrase_command": f"cat '{place / 'secret'}'",
+    }
+
+
+def as_pkcs12(place: Path) -> dict[str, object]:
+    """One file with everything."""
+    data = pkcs12.serialize_key_and_certificates(b"db", LEAF.key, LEAF.certificate, ABOVE, BestAvailableEncryption(SECRET))
+    (place / "db.p12").write_bytes(data)
+    (place / "secret").write_bytes(SECRET + b"\n")
+    return {
+        "certificate__import_certificate": [str(place / "db.p12")],
+        "certificate__import_passphrase_command": f"cat '{place / 'secret'}'",
+    }
+
+
+@pytest.mark.parametrize("bring", [as_pem, as_der, as_pkcs12])
+def test_whatever_form_it_comes_in_it_is_served_proved_and_undone(
+    bring: Callable[[Path], dict[str, object]], cluster: RealCluster, tmp_path: Path
+) -> None:
+    before = planning.snapshot(cluster.base)
+    wanted = {"certificate__source": "import", "server__names": NAMES, "clients__encryption": "required", **bring(tmp_path)}
+    brought = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    made = set_up(cluster, tmp_path / "ca", **wanted)
+    assert made.proved, made.findings
+    served = x509.load_pem_x509_certificates((cluster.data_directory / "server.crt").read_bytes())
+    assert served == [LEAF.certificate, ISSUING.certificate], "leaf, intermediate, and no root"
+    assert (cluster.data_directory / "server.key").read_bytes() == LEAF.key_pem
+    proof = verify(facts_of(cluster))
+    assert proof.holds, objections(proof)
+    anchor = tmp_path / "all.pem" if bring is as_pem else tmp_path / "ca" / "root.crt"
+    assert (made.trust_anchor, made.trust_anchor_sha256) == (anchor, ROOT.sha256)
+    again = set_up(cluster, tmp_path / "ca", **wanted)
+    assert (again.id, again.proved) == (None, True)
+    assert {path: path.read_bytes() for path in brought} == brought, "what was brought is the person's"
+    assert rollback(cluster.data_directory).proved
+    assert planning.snapshot(cluster.base) == before
+
+
+def test_a_pair_in_use_is_exchanged_for_the_next_one_whose_key_stands_or_is_new(newest_cluster: RealCluster, tmp_path: Path) -> None:
+    first = set_up(newest_cluster, tmp_path / "ca", certificate__source="import", server__names=NAMES, **as_pem(tmp_path))
+    assert first.proved
+    renewed = certificates.make("db.example.com", *NAMES, issuer=ISSUING, days=250)
+    (tmp_path / "next.pem").write_bytes(renewed.pem + renewed.key_pem + ISSUING.pem)
+    (tmp_path / "root.pem").write_bytes(ROOT.pem)
+    files = [str(tmp_path / "next.pem"), str(tmp_path / "root.pem")]
+    second = set_up(
+        newest_cluster, tmp_path / "ca", certificate__source="import", server__names=NAMES, certificate__import_certificate=files
+    )
+    assert second.proved, second.findings
+    assert second.trust_anchor == tmp_path / "root.pem"
+    assert second.proof is not None
+    assert second.proof.served is not None
+    assert second.proof.served.sha256 == renewed.sha256
+    plan = plan_for(
+        facts_of(newest_cluster),
+        tmp_path / "ca",
+        {"certificate.source": "import", "server.names": NAMES, "certificate.import_certificate": files},
+    )
+    assert plan.empty
+    rollback(newest_cluster.data_directory)
+    assert (newest_cluster.data_directory / "server.key").read_bytes() == LEAF.key_pem
+
+
+def test_without_a_root_what_can_be_proved_is_proved_and_the_rest_is_said(cluster: RealCluster, tmp_path: Path) -> None:
+    (tmp_path / "chain.pem").write_bytes(LEAF.pem + ISSUING.pem + LEAF.key_pem)
+    wanted: dict[str, object] = {
+        "certificate.source": "import",
+        "server.names": NAMES,
+        "certificate.import_certificate": [str(tmp_path / "chain.pem")],
+    }
+    plan = plan_for(facts_of(cluster), tmp_path / "ca", wanted)
+    assert plan.trust_anchor is None
+    assert "root-not-given" in {finding.code for finding in plan.findings}
+    made = apply(plan, facts_of(cluster))
+    assert made.proved, made.findings
+    assert made.proof is not None
+    tried = {(each.sslmode, each.outcome) for each in made.proof.attempts if each.root == "none"}
+    assert ("require", "accept") in tried
+    assert {each.outcome for each in made.proof.attempts if each.root == "right"} == {"not-tried"}
+    assert plan_for(facts_of(cluster), tmp_path / "ca", wanted).empty
+
+
+def test_names_that_are_missing_are_told_and_the_others_are_proved(newest_cluster: RealCluster, tmp_path: Path) -> None:
+    wanted: dict[str, object] = {"certificate.source": "import", "server.names": ["db.example.com", "gone.example.com"]}
+    wanted |= {key.replace("__", "."): value for key, value in as_pem(tmp_path).items()}
+    none = plan_for(facts_of(newest_cluster), tmp_path / "ca", wanted | {"server.names": ["gone.example.com"]})
+    with pytest.raises(Refused) as refused:
+        apply(none, facts_of(newest_cluster))
+    assert refused.value.code == "names-missing"
+    plan = plan_for(facts_of(newest_cluster), tmp_path / "ca", wanted)
+    told = {finding.code: finding for finding in plan.findings}
+    assert told["names-missing"].severity == "warning"
+    assert "gone.example.com" in told["names-missing"].message
+    assert "localhost" in told["names-additional"].message
+    made = apply(plan, facts_of(newest_cluster))
+    assert made.proved
+    assert made.proof is not None
+    assert {each.host for each in made.proof.attempts} == {"db.example.com"}
+
+
+def test_who_names_no_names_gets_those_of_the_certificate(newest_cluster: RealCluster, tmp_path: Path) -> None:
+    journey = Journey(newest_cluster.programs.bin_directory)
+    journey.inspect(newest_cluster.data_directory)
+    for key, value in as_pem(tmp_path).items():
+        journey.answer(key.replace("__", "."), value, "--set")
+    journey.answer("certificate.source", "import", "--set")
+    assert journey.make_plan().answers.server.names == tuple(NAMES)
+    journey.save_answers(tmp_path / "answers.toml")
+    assert tomllib.loads((tmp_path / "answers.toml").read_text())["server"]["names"] == NAMES
+    assert journey.apply(lambda _: None).proved
+
+
+def test_what_no_client_would_take_stops_before_anything_is_written(stopped_cluster: RealCluster, tmp_path: Path) -> None:
+    other = certificates.make("db.example.com", *NAMES, issuer=ISSUING)
+    (tmp_path / "leaf.pem").write_bytes(LEAF.pem + ISSUING.pem)
+    (tmp_path / "other.key").write_bytes(other.key_pem)
+    (tmp_path / "shut.key").write_bytes(key_of(LEAF, SECRET))
+    before = planning.snapshot(stopped_cluster.base)
+    wanted = {"certificate__source": "import", "certificate__import_certificate": [str(tmp_path / "leaf.pem")]}
+    for more, error, code in (
+        ({}, Refused, "no-key"),
+        ({"certificate__import_key": str(tmp_path / "other.key")}, Refused, "key-mismatch"),
+        ({"certificate__import_key": str(tmp_path / "shut.key")}, Refused, "key-encrypted"),
+        ({"certificate__import_key": str(tmp_path / "nothing.key")}, Refused, "import-unreadable"),
+        (
+            {"certificate__import_key": str(tmp_path / "shut.key"), "certificate__import_passphrase_command": "exit 3"},
+            UnusableInput,
+            "passphrase-command",
+        ),
+        (
+            {"certificate__import_key": str(tmp_path / "shut.key"), "certificate__import_passphrase_command": "echo wrong"},
+            Refused,
+            "key-encrypted",
+        ),
+        ({"certificate__import_certificate": [str(tmp_path / "nothing.pem")]}, Refused, "import-unreadable"),
+    ):
+        with pytest.raises(error) as refused:
+            set_up(stopped_cluster, tmp_path / "ca", **{**wanted, **more})
+        assert refused.value.code == code
+        assert planning.snapshot(stopped_cluster.base) == before
+
+
+def test_no_private_key_is_in_a_plan_and_a_saved_one_is_refused_once_a_file_changed(newest_cluster: RealCluster, tmp_path: Path) -> None:
+    wanted: dict[str, object] = {"certificate.source": "import", "server.names": NAMES}
+    wanted |= {key.replace("__", "."): value for key, value in as_pem(tmp_path).items()}
+    plan = plan_for(facts_of(newest_cluster), tmp_path / "ca", wanted)
+    saved = dump(plan)
+    secret = b"".join(LEAF.key_pem.splitlines()[1:-1])[:60].decode()
+    assert secret not in repr(plan)
+    assert secret.encode() not in saved
+    document = plan_to_json(plan)
+    told = {Path(change["path"]).name: change for change in document["changes"]}
+    assert (told["server.crt"]["diff"], told["server.key"]["diff"]) == (None, None)
+    assert told["server.crt"]["profile"].startswith("server certificate: db.example.com")
+    assert "followed by intermediate CA: Company Issuing" in told["server.crt"]["profile"]
+    (tmp_path / "db.key").write_bytes(key_of(LEAF, SECRET))
+    with pytest.raises(Refused, match="changed since"):
+        apply(load(saved, "saved.plan"), facts_of(newest_cluster))
+
+
+def test_a_root_of_another_is_never_overwritten(stopped_cluster: RealCluster, tmp_path: Path) -> None:
+    (tmp_path / "ca").mkdir()
+    (tmp_path / "ca" / "root.crt").write_bytes(certificates.make("Another", ca=True).pem)
+    with pytest.raises(Refused) as refused:
+        set_up(stopped_cluster, tmp_path / "ca", certificate__source="import", server__names=NAMES, **as_pkcs12(tmp_path))
+    assert refused.value.code == "ca-file-in-the-way"
+
+
+def test_certificate_and_key_may_go_into_one_file(newest_cluster: RealCluster, tmp_path: Path) -> None:
+    place = str(newest_cluster.data_directory / "server.pem")
+    wanted = {"certificate__source": "import", "server__names": NAMES, "files__certificate": place, "files__key": place}
+    made = set_up(newest_cluster, tmp_path / "ca", **wanted, **as_pem(tmp_path))
+    assert made.proved, made.findings
+    assert Path(place).read_bytes() == LEAF.pem + ISSUING.pem + LEAF.key_pem
+    assert set_up(newest_cluster, tmp_path / "ca", **wanted, **as_pem(tmp_path)).id is None
