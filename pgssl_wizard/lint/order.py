@@ -6,11 +6,14 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pgssl_wizard.access.reorder import propose
 from pgssl_wizard.access.shadow import PLAINTEXT, SESSIONS, Shadow, Undercut, compare
 from pgssl_wizard.files.hba import Rule, Token
 from pgssl_wizard.lint.addresses import everywhere
 from pgssl_wizard.lint.remarks import Remark, in_words
 
+#: So many moves are told.
+_TOLD = 6
 _ALL = Token("all")
 _REPLICATION = Token("replication")
 _SOUNDS_LIKE_REPLICATION = re.compile(r"repl|standby|walreceiver|basebackup", re.IGNORECASE)
@@ -23,8 +26,27 @@ def of_order(rules: Sequence[Rule], major: int) -> Iterator[Remark]:
         yield _dead(rules, shadow)
     for undercut in found.undercut:
         yield _undercut(rules, undercut)
+    if found.undercut or any(not shadow.same for shadow in found.dead):
+        yield from _better_order(rules, major)
     yield from _replication_through_a_gap(rules)
     yield from _replication_forgotten(rules)
+
+
+def _better_order(rules: Sequence[Rule], major: int) -> Iterator[Remark]:
+    """Yield an order in which every rule has something to do."""
+    moves = propose(rules, major)
+    if not moves:
+        return
+    told = "; ".join(f"line {rule.line} above line {above.line}" for rule, above in moves[:_TOLD])
+    more = f"; and {len(moves) - _TOLD} more" if len(moves) > _TOLD else ""
+    yield Remark(
+        moves[0][0].file,
+        moves[0][0].line,
+        "info",
+        "proposed-order",
+        f"begins an order in which every rule has something to do: {told}{more}",
+        hint="The narrower rule goes above the wider one. Hold a few attempts against both orders first: access --explain.",
+    )
 
 
 def _dead(rules: Sequence[Rule], shadow: Shadow) -> Remark:

@@ -15,7 +15,11 @@ def test_a_rule_that_never_matches_is_told_with_the_line_that_takes_it_all() -> 
 
 def test_rules_below_a_reject_of_everything_are_dead() -> None:
     text = "local all all peer\nhost all all all reject\nhost app app 10.0.0.0/8 scram-sha-256\nhostssl a all ::1/128 scram-sha-256\n"
-    assert codes("pg_hba.conf", text) == {("warning", "rule-never-matches", "3"), ("warning", "rule-never-matches", "4")}
+    assert codes("pg_hba.conf", text) == {
+        ("warning", "rule-never-matches", "3"),
+        ("warning", "rule-never-matches", "4"),
+        ("info", "proposed-order", "3"),
+    }
     assert "line 2 above refuses all" in findings("pg_hba.conf", text)[0].message
 
 
