@@ -110,15 +110,18 @@ def _converted(
     changes: list[RuleChange] = []
     # A file that is included twice holds each rule once.
     done: dict[tuple[Path, int], tuple[str, ...]] = {}
-    steps: dict[tuple[str, str, str | None, Wanted], _Step] = {}
+    steps: dict[tuple[str, str, str | None], _Step] = {}
     for rule in rules:
         editor = editors.get(rule.file)
         if editor is None:
             editor = editors[rule.file] = LinesEditor(data[rule.file], major)
         place = (rule.file, rule.line)
         wanted = single.get(place, usual) if single else usual
-        key = (rule.type, rule.method, _demanded(rule), wanted)
-        step = steps.get(key) or steps.setdefault(key, _step(*key))
+        key = (rule.type, rule.method, _demanded(rule) if rule.options or rule.method == "cert" else None)
+        if wanted is usual:
+            step = steps.get(key) or steps.setdefault(key, _step(*key, usual))
+        else:
+            step = _step(*key, wanted)
         if wanted.map or wanted.by_dn:
             step = _named(rule, step, wanted)
         before = editor.before(rule.line)
@@ -200,6 +203,10 @@ def _apply(editor: LinesEditor, rule: Rule, step: _Step, asked: Wanted) -> tuple
         return ()
     # The rule that is changed for TLS: the second one when a GSS twin goes first.
     tls_first = step.first == "hostssl"
+    if tls_first and step.second is None and not (step.certificate or asked.map or asked.by_dn):
+        # What most files are made of.
+        editor.change(rule.line, kind="hostssl")
+        return (editor.after(rule.line),)
     demand = _demand(asked) if step.certificate else None
     if demand is not None and _STRENGTH.get(_demanded(rule), 0) >= _STRENGTH[demand]:
         # It asks for as much already, or for more.

@@ -33,7 +33,7 @@ from tests.servers import RealCluster, certificates
 from tests.servers.cluster import free_port
 
 #: Attempts on each server, and on one pair of files.
-FEW, MANY, A_FILE = 480, 3_000, 60
+FEW, MANY, A_FILE = 480, 1_800, 60
 PASSWORD = "the-same-for-all"
 
 _RDN = {"CN": NameOID.COMMON_NAME, "O": NameOID.ORGANIZATION_NAME, "OU": NameOID.ORGANIZATIONAL_UNIT_NAME, "E": NameOID.EMAIL_ADDRESS}
