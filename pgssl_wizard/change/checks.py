@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pgssl_wizard.change.lock import user_name
@@ -13,7 +13,7 @@ from pgssl_wizard.change.paths import real_path
 from pgssl_wizard.change.write import read_state
 from pgssl_wizard.cluster.facts import Cluster
 from pgssl_wizard.errors import Refused
-from pgssl_wizard.plan.model import Plan, PlannedFile
+from pgssl_wizard.plan.model import LockedOut, Plan, PlannedFile
 
 #: Room for the journal and directories on the data directory's file system, in bytes.
 _JOURNAL_ROOM = 256 * 1024
@@ -44,9 +44,18 @@ def check_findings(plan: Plan, *, accept_lock_out: bool, accept_weak: bool = Fal
         more = f" and {len(plan.locked_out) - 3} more" if len(plan.locked_out) > 3 else ""
         raise Refused(
             f"this would lock out {who}{more}",
-            hint="move them to TLS first, or say --accept-lock-out",
+            hint=f"{_cure(plan.locked_out)}, or say --accept-lock-out",
             code="would-lock-out",
         )
+
+
+def _cure(locked_out: Sequence[LockedOut]) -> str:
+    """Return what would let them in: encryption where that is all they lack."""
+    if all("no encryption" in known.message for known in locked_out):
+        return "move them to TLS first"
+    if all("certificate" in known.message for known in locked_out):
+        return "give them certificates first"
+    return "see first to what each of them lacks"
 
 
 def check_unchanged(plan: Plan) -> None:
@@ -122,6 +131,14 @@ def _writable(directory: Path) -> bool:
 def _check_writable(change: PlannedFile, new: set[Path], me: int) -> None:
     """Stop when one planned file cannot be written by user `me`."""
     target = real_path(change.path)
+    if change.phase in {"tls", "rules"} and target != change.path:
+        # Plans name the files themselves, links followed.
+        raise Refused(
+            f"leads to {target} by a symbolic link that was not there when the plan was made",
+            where=str(change.path),
+            hint="make the plan again",
+            code="changed-since-plan",
+        )
     if me not in {0, change.uid} and change.uid >= 0:
         raise Refused(
             f"is to belong to {change.owner}, which only root can give", where=str(change.path), hint="run as root", code="wrong-user"

@@ -16,7 +16,7 @@ from pgssl_wizard.cluster.findings_of_rules import of_rules
 from pgssl_wizard.cluster.findings_of_server import of_server
 from pgssl_wizard.cluster.findings_of_settings import of_settings
 from pgssl_wizard.cluster.managed import told_by_headers
-from pgssl_wizard.cluster.reading import may_read, who_can_read
+from pgssl_wizard.cluster.reading import foreign_link, may_read, who_can_read
 from pgssl_wizard.files.settings import Resolution, SettingsVerdict, judge
 from pgssl_wizard.files.versions import NEWEST
 from pgssl_wizard.findings import Finding
@@ -148,6 +148,15 @@ def _files(cluster: Cluster, evidence: Evidence) -> Iterator[Finding]:
         said = told_by_headers(path, fact.data or b"")
         if said:
             yield said
+        link = foreign_link(path)
+        if link is not None:
+            yield Finding(
+                "error",
+                "foreign-link",
+                f"{link} is a symbolic link, and whoever made it does not own what it leads to: nothing is written through it.",
+                "Have the owner of the file, or root, make the link anew; or put the file itself there.",
+                str(path),
+            )
         if _not_for_server(fact, cluster, evidence):
             yield Finding(
                 "warning",

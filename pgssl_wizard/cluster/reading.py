@@ -53,6 +53,41 @@ def directory_fact(path: Path) -> FileFact:
     return FileFact(path, path.resolve(), True, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, owner, problem=problem)
 
 
+def foreign_link(path: Path) -> Path | None:
+    """Return the first symbolic link on the way to a file that somebody made who does not own what it leads to; None when there is none.
+
+    Whoever may put a link into a directory could lead a writer with more rights to any file of the system. Links of root's are
+    an administrator's own doing.
+    """
+    way = Path(path.anchor)
+    for part in path.parts[1:]:
+        way /= part
+        try:
+            link = way.lstat()
+        except (OSError, ValueError):
+            return None
+        if not stat.S_ISLNK(link.st_mode):
+            continue
+        try:
+            owner = way.stat().st_uid
+        except OSError:
+            owner = -1
+        if link.st_uid not in {0, owner}:
+            return way
+        way = Path(os.path.realpath(way))
+    return None
+
+
+def holds_pem(path: Path) -> bool:
+    """Whether a file is empty, or holds certificates or keys: something that was meant for a place like this one."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST)
+    except (OSError, ValueError):
+        return False
+    return not data.strip() or b"-----BEGIN " in data
+
+
 def configuration(path: Path) -> bytes | None:
     """Return the bytes of a file that a person names; None when there is none.
 

@@ -196,6 +196,8 @@ class Surroundings:
         kit_signer: who signs clients' certificates; None when nobody is there yet, or none is asked for.
         kits: what stands at the place of each role's kit.
         revocation: what stands of revocation lists; None when none are asked for.
+        foreign_links: per planned file, the link on the way to it that somebody made who does not own what it leads to, if any.
+        strange_links: planned files that are links to something that is neither certificate nor key.
         blocked: per planned file, the first parent directory that the server's user cannot pass, if any.
         offer: what the server will offer with the answers' settings, by its own library; None when nobody can say.
         dh: what the file of Diffie-Hellman parameters is worth, when one is named.
@@ -227,5 +229,7 @@ class Surroundings:
     kits: tuple[KitFact, ...] = ()
     revocation: Revocation | None = None
     blocked: Mapping[Path, Path] = field(default_factory=dict)
+    foreign_links: Mapping[Path, Path] = field(default_factory=dict)
+    strange_links: frozenset[Path] = frozenset()
     offer: Offer | None = None
     dh: DhParameters | None = None

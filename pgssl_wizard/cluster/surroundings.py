@@ -15,7 +15,7 @@ from pgssl_wizard.cluster import revocation as lists
 from pgssl_wizard.cluster.certificates import asks_for_passphrase, certificates_beside_key, fact_about, key_matches, read
 from pgssl_wizard.cluster.facts import CertificateFact, Cluster, FileFact, waiting_key
 from pgssl_wizard.cluster.protocol_facts import dh_of, offer_of
-from pgssl_wizard.cluster.reading import directory_fact, fact_of, owner_in_words
+from pgssl_wizard.cluster.reading import directory_fact, fact_of, foreign_link, holds_pem, owner_in_words
 from pgssl_wizard.cluster.standing import Renewable, StandingCa, Surroundings
 from pgssl_wizard.errors import UnusableInput
 from pgssl_wizard.server import command_line
@@ -112,6 +112,8 @@ def look(cluster: Cluster, answers: Answers, now: datetime | None = None, renew:
         kits=standing_kits,
         revocation=revocation,
         blocked=_blocked(cluster, (*targets, *list_places), group),
+        foreign_links={path: link for path in (*targets, *list_places) if (link := foreign_link(path)) is not None},
+        strange_links=frozenset(path for path in (*targets, *list_places) if path.is_symlink() and path.exists() and not holds_pem(path)),
         offer=offer_of(cluster, answers.protocol),
         dh=dh_of(cluster, files[answers.protocol.dh_params]) if answers.protocol.dh_params is not None else None,
     )

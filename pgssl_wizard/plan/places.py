@@ -70,8 +70,23 @@ def check_target(path: Path, cluster: Cluster, surroundings: Surroundings) -> No
         first = path.relative_to(cluster.data_directory).parts[0]
         if first in _SERVERS_OWN or first.startswith(("pg_", "pgsql_tmp")):
             raise Refused("The server keeps its own data there.", where=str(path), hint="Choose another place.", code="in-the-way")
+    link = surroundings.foreign_links.get(path)
+    if link is not None:
+        raise Refused(
+            f"{link} is a symbolic link, and whoever made it does not own what it leads to.",
+            where=str(path),
+            hint="Name the file itself, or have root make the link anew.",
+            code="foreign-link",
+        )
     if fact is None or not fact.exists:
         return
+    if path in surroundings.strange_links or (fact.real_path.name != path.name and fact.uid not in {cluster.uid, 0}):
+        raise Refused(
+            f"This is a link to {fact.real_path}, which is no certificate and no key of this server's.",
+            where=str(path),
+            hint="Remove the link, or name another place; nobody's file is overwritten.",
+            code="in-the-way",
+        )
     if fact.problem:
         raise Refused(f"{path} stands in the way: {fact.problem}.", where=str(path), code="in-the-way")
     hint = "Choose another place, or move the file away; nobody's key or certificate is overwritten."
