@@ -153,7 +153,7 @@ class WizardApp(App[int]):
         if getattr(self.screen, "busy", False):
             self.notify("A change is being made; it takes seconds. Wait for its end.", severity="warning", markup=False)
             return
-        self.exit(0)
+        self.exit(0, message=getattr(self.screen, "parting", None))
 
     def action_leave_hint(self) -> None:
         """Say which key leaves."""

@@ -5,12 +5,13 @@ Holds no logic of its own; each method is one arrow of the way: cluster, answers
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pgssl_wizard.answers import Answers, Given, complete
+from pgssl_wizard.answers import DEMANDS, Answers, Given, complete
 from pgssl_wizard.errors import Refused, UnusableInput, WizardError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Journey:
         read_only: nothing is ever written.
         given: what the person answered so far.
         label: what to call the cluster instead of the end of its path.
+        confirm_within: seconds after which a change is put back unless it is confirmed; None: it stands for good.
         cluster, recommended, answers, surroundings, plan, change: what is known so far; each rests on those before it.
     """
 
@@ -50,6 +52,7 @@ class Journey:
     answers: Answers | None = None
     surroundings: Surroundings | None = None
     plan: Plan | None = None
+    confirm_within: int | None = None
     change: Change | None = None
 
     def find(self, named: Sequence[Path] = ()) -> list[FoundCluster]:
@@ -64,7 +67,7 @@ class Journey:
         from pgssl_wizard.plan.recommend import recommend  # noqa: PLC0415
 
         cluster = inspect(data_directory, pg_bin=self.pg_bin, user=self.user, database=self.database)
-        self.recommended = recommend(cluster, self.given.base)
+        self.recommended = recommend(cluster, self.given.base, lets_plaintext_in=_lets_plaintext_in(cluster))
         self.answers = self.surroundings = self.plan = self.change = None
         self.cluster = replace(cluster, label=self.label) if self.label else cluster
         return self.cluster
@@ -135,12 +138,16 @@ class Journey:
 
     def single_rules(self) -> dict[tuple[Path, int], RuleAnswer]:
         """Return what the answers say of single rules, by the file and line of each."""
-        from pgssl_wizard.access.single_rules import places_of  # noqa: PLC0415
+        from pgssl_wizard.plan.rules import single_rules  # noqa: PLC0415
 
         cluster, answers = self.cluster, self.answers or self.complete()
         assert cluster is not None
-        data = {path: fact.data for path, fact in cluster.files.items() if fact.data is not None}
-        return places_of(answers.clients.rule, cluster.rules, data, cluster.major)
+        return single_rules(cluster, answers)
+
+    def demands_certificate(self, said: RuleAnswer | None) -> bool:
+        """Return whether a rule about which this is said lets nobody in without a certificate; None where it is as all the others."""
+        answers = self.answers or self.complete()
+        return ((said.certificates if said else None) or answers.clients.certificates) in DEMANDS
 
     def usual_client(self) -> str:
         """Return a client to begin exploring with, as a person types it."""
@@ -232,11 +239,46 @@ class Journey:
             reload=reload,
             accept_lock_out=accept_lock_out,
             accept_weak=accept_weak,
+            confirm_within=self.confirm_within,
             ask=ask,
             user=self.user,
             database=self.database,
         )
         return self.change
+
+    def keep(self) -> Change:
+        """Confirm the change that waits; raises RolledBack when it is put back already."""
+        from pgssl_wizard.change.confirm import confirm  # noqa: PLC0415
+
+        assert self.cluster is not None
+        self.refuse_when_read_only("confirm")
+        return confirm(self.cluster.data_directory)
+
+    def seconds_left(self) -> int | None:
+        """Return how long the change waits to be confirmed, never less than 0; None when it does not wait."""
+        from datetime import UTC, datetime  # noqa: PLC0415
+
+        until = self.change.confirm_until if self.change is not None else None
+        return None if until is None else max(0, math.ceil((until - datetime.now(UTC)).total_seconds()))
+
+    def newest_change(self) -> Change | None:
+        """Return the newest change of this cluster as its journal says now; None when there is none, or it cannot be read."""
+        from pgssl_wizard.change.history import history  # noqa: PLC0415
+
+        assert self.cluster is not None
+        try:
+            return next(iter(history(self.cluster.data_directory)), None)
+        except WizardError:
+            return None
+
+    def look_at_change(self) -> Change:
+        """Return the change as its journal says now: whether somebody kept it, or it was put back."""
+        from pgssl_wizard.change.history import look_up  # noqa: PLC0415
+
+        assert self.cluster is not None
+        assert self.change is not None
+        assert self.change.id is not None
+        return look_up(self.cluster.data_directory, self.change.id)
 
     def undo(self, report: Callable[[Event], None], change: str | None = None) -> Change:
         """Put back what stood before the change."""
@@ -277,6 +319,17 @@ class Journey:
         """Raise Refused under --read-only."""
         if self.read_only:
             raise Refused(f"{what} is off under --read-only: nothing is written.", hint="Leave --read-only out.", code="read-only")
+
+
+def _lets_plaintext_in(cluster: Cluster) -> bool:
+    """Return whether the last change left plaintext allowed; what cannot be read any more says nothing."""
+    from pgssl_wizard.change.recorded import last_answers  # noqa: PLC0415
+
+    try:
+        given = last_answers(cluster.data_directory)
+    except WizardError:
+        return False
+    return given is not None and given.values.get("clients.encryption") == "optional"
 
 
 def _program() -> str:

@@ -29,6 +29,13 @@ _NAMES = {
 _TLS_ON = {"rehearse", "back-up", "write", "reload", "prove-tls", "kits"}
 
 
+def _in_words(change: Change) -> str:
+    """Return a change that was made in words for the receipt."""
+    if change.confirm_until is not None:
+        return "until confirmed"
+    return "applied" + (", proved" if change.proved else "")
+
+
 class ApplyStep(Step):
     """Applying."""
 
@@ -44,7 +51,7 @@ class ApplyStep(Step):
             self.event = event
 
     class Ended(Message):
-        """The change is over: made, or not."""
+        """The change is over: made, or not; an error may leave one that stands."""
 
         def __init__(self, change: Change | None, error: Exception | None) -> None:
             super().__init__()
@@ -58,6 +65,7 @@ class ApplyStep(Step):
         self.ready = False
         self.events: list[Event] = []
         self.error: Exception | None = None
+        self.stands: Change | None = None
 
     def fields(self) -> ComposeResult:
         yield Static(id="stations", markup=False)
@@ -67,6 +75,7 @@ class ApplyStep(Step):
         self.app.run_worker(self._apply, thread=True, exit_on_error=False, name="apply", description="apply the plan")
 
     def _apply(self) -> None:
+        before = self.app.journey.newest_change()
         try:
             plan = self.app.journey.plan
             change = self.app.journey.apply(
@@ -76,7 +85,9 @@ class ApplyStep(Step):
                 accept_weak=bool(plan is not None and plan.weaknesses),
             )
         except Exception as error:  # noqa: BLE001 - whatever ended the change is shown on this screen, never lost
-            self._tell(self.Ended(None, error))
+            newest = self.app.journey.newest_change()
+            stands = newest if newest is not None and newest.state != "rolled-back" and newest != before else None
+            self._tell(self.Ended(stands, error))
             return
         self._tell(self.Ended(change, None))
 
@@ -97,11 +108,13 @@ class ApplyStep(Step):
         self.error = message.error
         if message.error is None and message.change is not None:
             self.app.written = message.change.id is not None
-            self.app.answered[self.KEY] = "applied" + (", proved" if message.change.proved else "")
+            self.app.answered[self.KEY] = _in_words(message.change)
             self.remove_class("-alert")
             self.app.pop_screen()
             self.app.go_to("proof")
             return
+        self.stands = message.change
+        self.app.written = self.app.written or message.change is not None
         self.remove_class("-alert")
         self.redraw()
 
@@ -110,6 +123,8 @@ class ApplyStep(Step):
             return line(("Applying", "bold $pg-bright"))
         if isinstance(self.error, RolledBack):
             return line(("It did not work, and everything is as before", "bold $pg-err"))
+        if self.stands is not None:
+            return line(("It stopped, and what was written stands", "bold $pg-err"))
         return line(("Nothing was changed", "bold $pg-warn"))
 
     def sentence(self) -> str:
@@ -157,6 +172,9 @@ class ApplyStep(Step):
                 line(("✗ " if number == 0 else "  ", "$pg-err"), row) for number, row in enumerate(wrap(where + text, width - 2))
             ]
             hint = error.hint if isinstance(error, WizardError) else None
+            if self.stands is not None and self.app.journey.cluster is not None:
+                undo = f"To undo it: pgssl-wizard rollback {self.app.journey.cluster.data_directory} {self.stands.id}"
+                hint = f"{hint} {undo}" if hint and undo.split(": ")[1] not in hint else undo
             said += [line(("  " + row, "$pg-muted")) for row in wrap(hint or "", width - 2)]
         self._put("#outcome", lines(said))
 

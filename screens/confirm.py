@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 
 from pgssl_wizard.screens.step import Meaning, Step
 from pgssl_wizard.screens.text import as_ascii, line, lines, wrap
-from pgssl_wizard.screens.widgets.fields import TextField
+from pgssl_wizard.screens.widgets.fields import Choice, TextField
 
 #: What has to be typed when somebody known would be refused.
 WORD = "refuse them"
@@ -23,6 +23,10 @@ WEAK_WORDS = {
 }
 
 
+#: How long a change waits to be confirmed, seconds as the field's value, in words; the first means that it stands.
+WINDOWS = (("", "for good"), ("120", "if I confirm in 2 min"), ("600", "if I confirm in 10 min"))
+
+
 class ConfirmScreen(Step):
     """Apply this?"""
 
@@ -30,6 +34,7 @@ class ConfirmScreen(Step):
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("A", "apply", "apply"),
+        Binding("w", "wait", "wait for me"),
         Binding("down,j", "scroll_body(1)", show=False),
         Binding("up,k", "scroll_body(-1)", show=False),
     ]
@@ -40,8 +45,31 @@ class ConfirmScreen(Step):
 
     def fields(self) -> ComposeResult:
         yield Static(id="list", markup=False)
+        if self._can_wait:
+            yield Choice("Keep it", WINDOWS, str(self.app.journey.confirm_within or ""), id="window")
         for number, (name, word, _) in enumerate(self._words()):
             yield TextField(f"Type “{word}”", "", id=name, classes="first" if number == 0 else "")
+
+    @property
+    def _can_wait(self) -> bool:
+        """Whether there will be anything to try before it is confirmed: a running server with the change in force."""
+        plan = self.app.journey.plan
+        return plan is not None and plan.effective == "now"
+
+    def _window(self) -> int | None:
+        """Return how long the change is to wait to be confirmed, seconds; None: it stands."""
+        for choice in self.query("#window").results(Choice):
+            return int(choice.value) if choice.value else None
+        return None
+
+    def on_choice_changed(self) -> None:
+        self.app.journey.confirm_within = self._window()
+        self.redraw()
+
+    def action_wait(self) -> None:
+        """Let the change wait to be confirmed, for longer, or not."""
+        for choice in self.query("#window").results(Choice):
+            choice.action_turn(1)
 
     def _words(self) -> list[tuple[str, str, str]]:
         """Return what has to be typed: the field's name, the words, and what they are for."""
@@ -94,6 +122,9 @@ class ConfirmScreen(Step):
             if rules:
                 steps.append("change the rules; reload; prove who gets in and who does not")
             steps.append("if any of that fails: put everything back")
+            window = self._window()
+            if window is not None:
+                steps.append(f"wait {window // 60} minutes for your k; without it, put everything back")
         elif request:
             steps.append("leave the server alone: the certificate comes later")
         elif plan.effective == "next-start":
@@ -117,6 +148,8 @@ class ConfirmScreen(Step):
                 rows += [line(("  ✗ " if number == 0 else "    ", "$pg-err"), text) for number, text in enumerate(wrap(who.who, width - 4))]
             if len(plan.locked_out) > 6:
                 rows.append(line((f"    and {len(plan.locked_out) - 6} more in the preview, under Who", "$pg-muted")))
+        if warnings or plan.locked_out:
+            rows.append(Content(""))
         content = lines(rows)
         self.query_one("#list", Static).update(as_ascii(content) if self.app.ascii else content)
 
@@ -132,18 +165,21 @@ class ConfirmScreen(Step):
                 "none: the files are yours",
                 ("You get", "To keep", "Undo"),
             )
+        window = self._window()
+        by_itself = f"u, or by itself {window // 60} minutes later if you do not confirm" if window else "u, or pgssl-wizard rollback"
         return Meaning(
             "Afterwards",
             "a table of who gets in and who does not, seen, not assumed",
             keep,
-            "u, or pgssl-wizard rollback",
+            by_itself,
             ("You get", "To keep", "Undo"),
         )
 
     def footer_keys(self) -> list[tuple[str, str]]:
         """Applying is a key that no typed-ahead Enter reaches."""
         first = ("Enter", "apply once the words are typed") if self._words() else ("A", "apply")
-        return [first, ("Esc", "back"), ("F1", "explain")]
+        wait = [("w", "wait for me")] if self._can_wait and not self._words() else []
+        return [first, ("Esc", "back"), *wait, ("F1", "explain")]
 
     def accept(self) -> None:
         """Enter applies only behind the typed words; otherwise it does nothing."""
@@ -171,5 +207,6 @@ class ConfirmScreen(Step):
     def _go(self) -> None:
         if not self.is_current:
             return
+        self.app.journey.confirm_within = self._window()
         self.app.pop_screen()
         self.app.go_to("apply")

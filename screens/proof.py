@@ -9,47 +9,37 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Static
-from textual.worker import Worker, WorkerState
 
-from pgssl_wizard.change.model import Change
-from pgssl_wizard.errors import WizardError
 from pgssl_wizard.proof.model import Attempt
 from pgssl_wizard.screens.directory import DirectoryStep
-from pgssl_wizard.screens.step import Meaning, Step
+from pgssl_wizard.screens.step import Meaning
 from pgssl_wizard.screens.text import Piece, as_ascii, fit, line, lines, short_path, wrap
+from pgssl_wizard.screens.waiting import WaitingStep
 
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 ROOTS = ("none", "right", "wrong")
 
 
-class ProofStep(Step):
+class ProofStep(WaitingStep):
     """Proven."""
 
     KEY = "proof"
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("u", "undo", "undo"),
         Binding("c", "copy", "copy"),
         Binding("p", "card", "card"),
         Binding("b", "bring", "bring the answer", show=False),
         Binding("down,j", "scroll_body(1)", show=False),
-        Binding("up,k", "scroll_body(-1)", show=False),
+        Binding("up", "scroll_body(-1)", show=False),
     ]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.undone = False
-
-    @property
-    def change(self) -> Change | None:
-        """The change that was applied."""
-        return self.app.journey.change
 
     def fields(self) -> ComposeResult:
         yield Static(id="evidence", markup=False)
 
     def title_line(self) -> Content:
         change = self.change
+        if self.late:
+            return line(("Not confirmed in time: everything is as it was before", "bold $pg-warn"))
         if self.undone:
             return line(("Undone: everything is as it was before", "bold $pg-bright"))
         if change is None or change.id is None:
@@ -77,6 +67,8 @@ class ProofStep(Step):
     def state_in_words(self) -> Content:
         if self.undone:
             return line(("undone", "bold"))
+        if self.waiting:
+            return line((f"! {self.countdown()}", "bold"), (" to confirm", "$pg-bar-dim"))
         change = self.change
         on = change is not None and change.proved
         return line(
@@ -97,6 +89,7 @@ class ProofStep(Step):
         rows: list[Content] = []
         if change is None or self.undone:
             return [*self._handed_over(width)] if not self.undone else [line(("Files, modes and owners stand as before.", "$pg-muted"))]
+        rows += self.waiting_rows(width)
         proof = change.proof
         if proof and proof.served:
             leaf = proof.served.chain[0] if proof.served.chain else None
@@ -279,7 +272,7 @@ class ProofStep(Step):
             "Afterwards",
             "the evidence above, and pgssl-wizard verify at any time",
             "existing plaintext sessions live on until they end",
-            "u, or pgssl-wizard rollback",
+            "u, or by itself when nobody keeps it" if self.waiting else "u, or pgssl-wizard rollback",
             ("You have", "Mind", "Undo"),
         )
 
@@ -326,6 +319,8 @@ class ProofStep(Step):
         """Enter ends here."""
         if self._is_request:
             return [("Enter", "done"), ("b", "bring the answer"), ("c", "copy the path"), ("F1", "explain")]
+        if self.waiting:
+            return [("k", "keep"), ("u", "undo"), ("↓", "more"), ("c", "copy"), ("F1", "explain")]
         keys = [("Enter", "done"), ("↓", "more"), ("c", "copy")]
         if not self.undone and self.change is not None and self.change.id is not None:
             keys.append(("u", "undo"))
@@ -337,13 +332,17 @@ class ProofStep(Step):
         return "proven" if self.change and self.change.proved else "written"
 
     def accept(self) -> None:
-        """Done."""
-        if not self.busy:
+        """Done, unless the change still waits."""
+        if self.waiting:
+            self.complain("k keeps the change, u undoes it. Ctrl+Q leaves, and it waits on for `pgssl-wizard confirm`.")
+        elif not self.busy:
             self.app.exit(0)
 
     def action_back(self) -> None:
         """The change is made; going back would pretend otherwise."""
-        if not self.busy:
+        if self.waiting:
+            self.complain("The change is made. k keeps it, u undoes it.")
+        elif not self.busy:
             self.complain("The request is written; Enter ends." if self._is_request else "The change is made. u undoes it; Enter ends.")
 
     def action_card(self) -> None:
@@ -383,40 +382,7 @@ class ProofStep(Step):
 
     def action_undo(self) -> None:
         """Ask, then undo."""
-        if self.undone or self.busy or self.change is None or self.change.id is None:
-            return
-        if self._is_request:
+        if self._is_request and not self.busy:
             self.complain("There is nothing to undo: the request and its key are yours. Move them away if you want another.")
             return
-        from pgssl_wizard.screens.question import Question  # noqa: PLC0415
-
-        self.app.push_screen(
-            Question(
-                "Undo this change?",
-                "Files, modes and owners go back to what they were, and the server reloads. Your CA's directory stays.",
-                "y",
-                "undo",
-            ),
-            self._undo_if,
-        )
-
-    def _undo_if(self, answer: bool | None) -> None:
-        if answer:
-            self.busy = True
-            self.complain("")
-            self.run_worker(
-                lambda: self.app.journey.undo(lambda _: None), thread=True, exit_on_error=False, name="undo", description="undo"
-            )
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        if event.worker.name != "undo" or event.state not in {WorkerState.SUCCESS, WorkerState.ERROR}:
-            return
-        self.busy = False
-        if event.state == WorkerState.ERROR:
-            error = event.worker.error
-            hint = f" {error.hint}" if isinstance(error, WizardError) and error.hint else ""
-            self.complain(f"{error}{hint}")
-            return
-        self.undone = True
-        self.app.written = False
-        self.redraw()
+        super().action_undo()

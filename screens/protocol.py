@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _OPTIONS = (
     Option("intermediate", "Intermediate", "recommended: TLS 1.2 and 1.3, good ciphers"),
     Option("modern", "Modern", "TLS 1.3 only"),
-    Option("server-default", "The server's own", "PostgreSQL's built-in lists"),
+    Option("server-default", "The server's own", "the settings as they stand"),
     Option("custom", "Your own", "each setting as you write it"),
 )
 _CUSTOM = ("minimum", "maximum", "ciphers", "tls13", "groups", "prefer", "dh")

@@ -356,7 +356,7 @@ class RulesStep(Step):
         total = sum(1 for change in self._plan.rules if change.action != "add")
         cluster = self.app.journey.cluster
         sessions = len(cluster.server.sessions) if cluster and cluster.server else 0
-        numbers = f"{changing} of {total} change · {sessions} sessions now"
+        numbers = f"{changing} of {total} change · {sessions} session{'' if sessions == 1 else 's'} now"
         width = self.main_width()
         if len(self.TITLE) + len(numbers) + 2 > width:
             numbers = f"{changing} of {total} change"
@@ -392,9 +392,12 @@ class RulesStep(Step):
             return Meaning(head, "this rule as it is, byte for byte", "nothing", "nothing new")
         if change.action == "comment-out":
             return Meaning(head, "no way in that is only for plaintext", plain, "another rule")
-        return Meaning(
-            head, masked(" / ".join(text.strip() for text in change.after)), plain, "sslmode=prefer (libpq's default) or stronger"
-        )
+        need = "sslmode=prefer (libpq's default) or stronger"
+        if self.app.journey.demands_certificate(table.said):
+            sessions = change.plain_sessions + change.tls_sessions
+            need = "a certificate of the clients' CA"
+            plain = f"! {sessions} session(s) come in here now" if sessions else "who shows no certificate is refused"
+        return Meaning(head, masked(" / ".join(" ".join(text.split()) for text in change.after)), plain, need)
 
     def _choice_meaning(self) -> Meaning:
         plain = sum(change.plain_sessions for change in self._plan.rules) if self._plan else 0

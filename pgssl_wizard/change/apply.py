@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pgssl_wizard.change import checks, planned_kits, recorded, transaction
+from pgssl_wizard.change import checks, imports, planned_kits, recorded, transaction
 from pgssl_wizard.change.after import cluster_after
+from pgssl_wizard.change.confirm import leave_pending, not_pending
 from pgssl_wizard.change.contents import Contents, fingerprint, make, setting_after
 from pgssl_wizard.change.history import as_change
-from pgssl_wizard.change.journal import Journal, refuse_unfinished, sweep
+from pgssl_wizard.change.journal import Journal, sweep
 from pgssl_wizard.change.lock import exclusive
 from pgssl_wizard.change.model import Change
+from pgssl_wizard.change.not_proved import WHY_NOT_PROVED, WHY_NOT_RELOADED, not_proved
 from pgssl_wizard.change.passphrases import Ask
 from pgssl_wizard.change.progress import Report, silent, skipped, station
 from pgssl_wizard.change.put_back import put_back
@@ -23,6 +25,7 @@ from pgssl_wizard.change.rehearse import rehearse as rehearse_plan
 from pgssl_wizard.change.requests import is_request
 from pgssl_wizard.change.serving import NotProved, RunningServer
 from pgssl_wizard.change.signals import Stopped, Watch, watched
+from pgssl_wizard.change.unfinished import refuse_unfinished
 from pgssl_wizard.change.way_in import WayIn
 from pgssl_wizard.cluster.facts import Cluster, Postmaster
 from pgssl_wizard.errors import Refused
@@ -44,6 +47,7 @@ def apply(
     reload: bool = True,
     accept_lock_out: bool = False,
     accept_weak: bool = False,
+    confirm_within: float | None = None,
     ask: Ask | None = None,
     user: str | None = None,
     database: str | None = None,
@@ -58,6 +62,7 @@ def apply(
         reload: ask a running server to take the new files.
         accept_lock_out: go on although somebody known will no longer get in.
         accept_weak: go on although the plan holds NULL ciphers or old versions of TLS.
+        confirm_within: seconds after which a change that is in force is put back unless it is confirmed; None: it stands.
         ask: a person who knows the passphrases that no command gives.
         user: whom the administrator logs in as; by default as found when the cluster was inspected.
         database: which database the administrator's login uses.
@@ -66,7 +71,7 @@ def apply(
         The change, with its proof where there was a server to prove it on; `id` is None when there was nothing to do.
 
     Raises:
-        Refused: nothing was changed.
+        Refused: nothing was changed; also while an earlier change waits to be confirmed.
         Interrupted: an earlier change was cut short and has to be rolled back first; or this one could not be put back whole.
         RolledBack: it was tried, did not work, and everything is as before.
     """
@@ -75,7 +80,7 @@ def apply(
         refuse_unfinished(cluster.data_directory)
         sweep(cluster.data_directory)
         checks.check_unchanged(plan)
-        run = _Run(plan, cluster, report, watch, WayIn(cluster, user, database), datetime.now(UTC))
+        run = _Run(plan, cluster, report, watch, WayIn(cluster, user, database), datetime.now(UTC), confirm_within)
         try:
             if plan.empty:
                 return run.nothing_to_do(prove=reload)
@@ -105,6 +110,7 @@ class _Run:
     watch: Watch
     way_in: WayIn
     now: datetime
+    confirm_within: float | None = None
     running: Postmaster | None = None
     effective: Effective = "now"
     started: set[Path] = field(default_factory=set)
@@ -142,13 +148,20 @@ class _Run:
         anchor = self.plan.trust_anchor
         sha256 = _fingerprint_of(anchor)
         proof = (
-            verify(self.cluster, names=self.plan.answers.server.names, root=anchor, rootless=anchor is None, kits=places(self.plan.answers))
+            verify(
+                self.cluster,
+                names=self.plan.answers.server.names,
+                root=anchor,
+                rootless=anchor is None,
+                kits=places(self.plan.answers),
+                uncovered=imports.names_not_carried(self.plan),
+            )
             if self.running and prove
             else None
         )
         findings: list[Finding] = []
         if proof is None:
-            findings.append(_not_proved("there was no running server to prove it on" if prove else "it was not asked for"))
+            findings.append(not_proved("there was no running server to prove it on" if prove else "it was not asked for"))
         elif not proof.holds:
             findings.append(
                 Finding(
@@ -211,7 +224,11 @@ class _Run:
                 recorded.record(journal, self.plan.answers)
             journal, proof = self._write_and_prove(journal, contents, server)
             self.watch.hold()
-            journal = transaction.finish(journal, state="applied", proved=proof is not None and proof.holds)
+            proved = proof is not None and proof.holds
+            if self.confirm_within is None or server is None:
+                journal = transaction.finish(journal, state="applied", proved=proved)
+            else:
+                journal = leave_pending(journal, self.confirm_within, proved=proved)
         except BaseException as problem:
             self.watch.hold()
             journal = dataclasses.replace(journal, kept=(*journal.kept, *(each for each in self.kits if each not in journal.kept)))
@@ -237,7 +254,7 @@ class _Run:
                     self.way_in.run(self.running, self.plan.sql)
                     journal = transaction.record_sql(journal)
         if server is None:
-            why = _WHY_NOT_RELOADED[self.effective]
+            why = WHY_NOT_RELOADED[self.effective]
             skipped(self.report, "reload", why)
             skipped(self.report, "prove-tls", why)
             journal = self._make_kits(journal, contents)
@@ -257,7 +274,7 @@ class _Run:
         if contents.leaf_sha256 is None or server.address is None:
             skipped(self.report, "prove-tls", "there is nothing to connect to")
             return
-        with station(self.report, "prove-tls", "the new certificate is met, by every name"):
+        with station(self.report, "prove-tls", imports.what_is_proved(self.plan)):
             after = cluster_after(self.plan, self.cluster, self.running, rules=False)
             self._prove(server, after, whole=False)
 
@@ -281,7 +298,8 @@ class _Run:
                 server.reload()
         else:
             skipped(self.report, "reload-rules", "no rule changes")
-        with station(self.report, "prove-all", "every sslmode and root, and your own way in"):
+        own = "your own way in" if self.way_in.open_before else "your own way in could not be tried"
+        with station(self.report, "prove-all", f"every sslmode and root, and {own}"):
             if server.address is not None:
                 after = cluster_after(self.plan, self.cluster, self.running, rules=True)
                 proof = self._prove(server, after, whole=True)
@@ -317,6 +335,7 @@ class _Run:
                 rootless=self.plan.trust_anchor is None,
                 whole=whole,
                 kits=kits,
+                uncovered=imports.names_not_carried(self.plan),
             )
             proofs.append(proof)
             return objections(proof)
@@ -327,6 +346,8 @@ class _Run:
     def _change(self, journal: Journal, proof: Proof | None, contents: Contents, *, rehearsed: bool) -> Change:
         """Return the report of a change that was made."""
         findings = [*contents.findings]
+        if self.confirm_within is not None and journal.state == "applied":
+            findings.append(not_pending(self.effective))
         if is_request(self.plan):
             return dataclasses.replace(as_change(journal), findings=tuple(findings))
         if contents.key_shut and rehearsed:
@@ -336,7 +357,7 @@ class _Run:
             words = f"the programs of PostgreSQL {self.cluster.major} were not found, so nothing was rehearsed"
             findings.append(Finding("warning", "not-rehearsed", words, hint="name their directory with --pg-bin", topic="apply"))
         if proof is None:
-            findings.append(_not_proved(_WHY_NOT_PROVED[self.effective], rehearsed=rehearsed))
+            findings.append(not_proved(WHY_NOT_PROVED[self.effective], rehearsed=rehearsed))
         if self.running is not None and not self.way_in.open_before:
             findings.append(
                 Finding(
@@ -349,7 +370,7 @@ class _Run:
             )
         return Change(
             id=journal.id,
-            state="applied",
+            state="pending" if journal.state == "pending" else "applied",
             effective=self.effective,
             proved=proof is not None and proof.holds,
             made=journal.made,
@@ -358,32 +379,13 @@ class _Run:
             trust_anchor=self.plan.trust_anchor,
             trust_anchor_sha256=journal.trust_anchor_sha256,
             proof=proof,
+            confirm_until=journal.confirm_until,
             card=contents.card,
             findings=tuple(findings),
         )
 
 
 _NOTHING_OF_THE_SERVERS = "nothing of the server changes"
-
-_WHY_NOT_RELOADED: dict[Effective, str] = {
-    "next-start": "the server is down",
-    "restart-needed": "the server has to be restarted first",
-    "not-reloaded": "not wanted",
-}
-
-_WHY_NOT_PROVED: dict[Effective, str] = {
-    "now": "the server listens on Unix sockets only, and TLS is for TCP",
-    "next-start": "the server is down; the change takes effect when it starts",
-    "restart-needed": "the running server must be restarted before it can read the new key; until then a reload by somebody else could "
-    "put the new rules in force without TLS",
-    "not-reloaded": "the server was not asked to reload; the change takes effect when it does",
-}
-
-
-def _not_proved(why: str, *, rehearsed: bool = False) -> Finding:
-    """Return the warning that belongs to a change nobody has seen working."""
-    seen = "the rehearsal has shown that these programs take the files" if rehearsed else "nothing has tried the files"
-    return Finding("warning", "not-proved", f"not proved: {why}. So far {seen}", hint="afterwards run verify", topic="apply")
 
 
 def _not_ours(plan: Plan, cluster: Cluster) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pgssl_wizard.change.journal import Journal, read_all
+from pgssl_wizard.change.journal import Journal, read, read_all
 from pgssl_wizard.change.model import Change, State
+from pgssl_wizard.change.unfinished import finding_of
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.plan.model import Effective
 
@@ -19,6 +20,15 @@ def history(data_directory: Path) -> list[Change]:
     return [as_change(journal) for journal in read_all(data_directory.absolute())]
 
 
+def look_up(data_directory: Path, change_id: str) -> Change:
+    """Return one change as it stands now.
+
+    Raises:
+        Refused: there is no such change, or its journal cannot be read.
+    """
+    return as_change(read(data_directory.absolute(), change_id))
+
+
 def as_change(
     journal: Journal, *, files: tuple[Path, ...] | None = None, findings: tuple[Finding, ...] = (), effective: Effective | None = None
 ) -> Change:
@@ -30,14 +40,8 @@ def as_change(
         findings: what is worth saying.
         effective: since when; by default as recorded.
     """
-    if not journal.finished:
-        unfinished = Finding(
-            "error",
-            "interrupted-change",
-            f"the change {journal.id} was interrupted before it was finished",
-            hint=f"run: pgssl-wizard rollback {journal.data_directory}",
-            topic="apply",
-        )
+    unfinished = finding_of(journal)
+    if unfinished is not None:
         findings = (*findings, unfinished)
     elif journal.words:
         findings = (*findings, Finding("info", "rolled-back-because", journal.words, topic="apply"))
@@ -53,5 +57,6 @@ def as_change(
         kept=journal.kept,
         trust_anchor=journal.trust_anchor,
         trust_anchor_sha256=journal.trust_anchor_sha256,
+        confirm_until=journal.confirm_until if journal.state == "pending" else None,
         findings=findings,
     )

@@ -21,13 +21,13 @@ from typing import Any, Literal
 
 from pgssl_wizard.change.paths import changes_directory, state_directory
 from pgssl_wizard.change.write import FileState, create, make_directory, read_state, replace
-from pgssl_wizard.errors import Interrupted, Refused
+from pgssl_wizard.errors import Refused
 from pgssl_wizard.plan.model import Effective
 
 FORMAT = 1
 
-#: `working` and `undoing` are the unfinished ones.
-JournalState = Literal["working", "applied", "undoing", "rolled-back"]
+#: `working` and `undoing` are cut short when nobody works on them; `pending` is whole and waits to be confirmed.
+JournalState = Literal["working", "pending", "applied", "undoing", "rolled-back"]
 #: `sql`: the server itself rewrites the file, so nobody knows beforehand what it will hold.
 OperationKind = Literal["directory", "file", "sql", "ca"]
 
@@ -117,7 +117,9 @@ class Journal:
         served_before: fingerprint of the certificate served before, None when TLS did not answer.
         certificate_before, key_before: what the settings pointed to while `ssl` was on; None when it was off.
         opened_by_before: the command that opened that key, empty when it needed none.
-        words: why it was rolled back, the server's own words where there are any.
+        words: why it was rolled back, the server's own words where there are any; of a pending change, why it could not be.
+        confirm_until: of a change that has to be confirmed, or had to; UTC.
+        boot: the run of the machine in which it began to wait.
     """
 
     data_directory: Path
@@ -140,6 +142,8 @@ class Journal:
     kept: tuple[Path, ...] = ()
     sql: tuple[str, ...] = ()
     words: str | None = None
+    confirm_until: datetime | None = None
+    boot: str = ""
     operations: tuple[Operation, ...] = field(default=())
 
     @property
@@ -194,6 +198,8 @@ class Journal:
             "kept": [os.fsdecode(path) for path in self.kept],
             "sql": list(self.sql),
             "words": self.words,
+            "confirm_until": self.confirm_until and self.confirm_until.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "boot": self.boot,
             "operations": [operation.to_json() for operation in self.operations],
         }
         return (json.dumps(document, indent=1) + "\n").encode("utf-8", "surrogateescape")
@@ -241,6 +247,8 @@ def read(data_directory: Path, change_id: str) -> Journal:
             kept=tuple(Path(path) for path in data["kept"]),
             sql=tuple(data["sql"]),
             words=data["words"],
+            confirm_until=datetime.fromisoformat(data["confirm_until"]) if data.get("confirm_until") else None,
+            boot=data.get("boot", ""),
             operations=tuple(Operation.from_json(operation) for operation in data["operations"]),
         )
     except OSError as error:
@@ -317,22 +325,6 @@ def back_up(directory: Path, number: int, path: Path, state: FileState, *, uid: 
 def unfinished(journals: Iterable[Journal]) -> Journal | None:
     """Return the change that was never finished, if any."""
     return next((journal for journal in journals if not journal.finished), None)
-
-
-def refuse_unfinished(data_directory: Path) -> None:
-    """Stop when an earlier change was cut short.
-
-    Raises:
-        Interrupted: with the command that puts things right.
-    """
-    journal = unfinished(read_all(data_directory))
-    if journal is not None:
-        raise Interrupted(
-            f"the change {journal.id} was interrupted before it was finished",
-            where=str(data_directory),
-            hint=f"run: pgssl-wizard rollback {data_directory}",
-            code="interrupted-change",
-        )
 
 
 def sweep(data_directory: Path) -> None:

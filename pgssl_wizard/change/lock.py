@@ -23,6 +23,23 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
+def refuse_stranger(data_directory: Path) -> os.stat_result:
+    """Return the data directory's status, its owner above all.
+
+    Raises:
+        Refused: we are neither its owner nor root.
+    """
+    owner = data_directory.stat()
+    if os.geteuid() not in {0, owner.st_uid}:
+        raise Refused(
+            f"the data directory belongs to {user_name(owner.st_uid)}, and you are {user_name(os.geteuid())}",
+            where=str(data_directory),
+            hint=f"run as root or as {user_name(owner.st_uid)}",
+            code="wrong-user",
+        )
+    return owner
+
+
 @contextlib.contextmanager
 def exclusive(data_directory: Path, *, uid: int, gid: int) -> Iterator[None]:
     """Hold the cluster's lock; what was made only for the lock is gone afterwards.

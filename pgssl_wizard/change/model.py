@@ -34,6 +34,7 @@ class Change:
         id: None when there was nothing to do.
         files: what was written, deleted or modified, for the report.
         kept: CA files and kits that an undo leaves where they are.
+        confirm_until: of a pending change that waits to be confirmed; UTC.
         card: of a CA that was made: what lies where and what is to be taken offline, to be printed.
     """
 
@@ -49,3 +50,4 @@ class Change:
     proof: Proof | None = None
     findings: tuple[Finding, ...] = ()
     card: str = ""
+    confirm_until: datetime | None = None

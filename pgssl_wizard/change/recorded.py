@@ -30,6 +30,6 @@ def last_answers(data_directory: Path) -> Given | None:
     """
     for journal in read_all(data_directory.absolute()):
         path = journal.directory / NAME
-        if journal.state == "applied" and path.exists():
+        if journal.state in {"applied", "pending"} and path.exists():
             return read_file(path)
     return None

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import dataclasses
 from pathlib import Path
 
 from pgssl_wizard.change import transaction
 from pgssl_wizard.change.history import as_change
-from pgssl_wizard.change.journal import Journal, read_all, unfinished
-from pgssl_wizard.change.lock import exclusive, user_name
+from pgssl_wizard.change.journal import Journal, read, read_all, unfinished
+from pgssl_wizard.change.lock import exclusive, refuse_stranger
 from pgssl_wizard.change.model import Change
 from pgssl_wizard.change.paths import state_directory
 from pgssl_wizard.change.progress import Report, silent, skipped, station
 from pgssl_wizard.change.put_back import in_words, prove_undone
 from pgssl_wizard.change.serving import RunningServer
 from pgssl_wizard.change.signals import watched
+from pgssl_wizard.change.unfinished import until_in_words
 from pgssl_wizard.errors import Interrupted, Refused, UnusableInput
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.server import postmaster
@@ -23,7 +24,7 @@ from pgssl_wizard.server import postmaster
 def rollback(data_directory: Path, change_id: str | None = None, report: Report = silent) -> Change:
     """Put back what stood before a change, byte for byte, with modes and owners, and prove it.
 
-    A change that was cut short is always ended first, whatever `change_id` says.
+    A change that was cut short or waits to be confirmed is always ended first, whatever `change_id` says.
 
     Args:
         data_directory: of the cluster.
@@ -41,14 +42,7 @@ def rollback(data_directory: Path, change_id: str | None = None, report: Report 
     data_directory = data_directory.absolute()
     if not state_directory(data_directory).is_dir():
         return _nothing(data_directory, change_id)
-    owner = data_directory.stat()
-    if os.geteuid() not in {0, owner.st_uid}:
-        raise Refused(
-            f"the data directory belongs to {user_name(owner.st_uid)}, and you are {user_name(os.geteuid())}",
-            where=str(data_directory),
-            hint=f"run as root or as {user_name(owner.st_uid)}",
-            code="wrong-user",
-        )
+    owner = refuse_stranger(data_directory)
     with exclusive(data_directory, uid=owner.st_uid, gid=owner.st_gid), watched() as watch:
         # Half put back is worse than either end: signals wait.
         watch.hold()
@@ -58,6 +52,33 @@ def rollback(data_directory: Path, change_id: str | None = None, report: Report 
             return _nothing(data_directory, None)
         _refuse_changed(journal)
         return _undo(journal, report)
+
+
+def put_back_unconfirmed(data_directory: Path, change_id: str, report: Report = silent) -> Change | None:
+    """Put back what stood before a change that nobody confirmed, and prove it; None when it does not wait any more.
+
+    Args:
+        data_directory: of the cluster, absolute.
+        change_id: the change.
+        report: is told of the stations.
+
+    Raises:
+        Refused: somebody is at the cluster (`locked`), or has changed one of the files since; nothing was changed then, and the journal
+            says so.
+        Interrupted: something could not be put back.
+    """
+    owner = data_directory.stat()
+    with exclusive(data_directory, uid=owner.st_uid, gid=owner.st_gid), watched() as watch:
+        watch.hold()
+        journal = read(data_directory, change_id)
+        if journal.state != "pending":
+            return None
+        try:
+            _refuse_changed(journal)
+        except Refused as problem:
+            dataclasses.replace(journal, words=problem.message).write()
+            raise
+        return _undo(journal, report, why=f"nobody confirmed it until {until_in_words(journal)}")
 
 
 def _choose(journals: list[Journal], change_id: str | None, data_directory: Path) -> Journal | None:
@@ -91,6 +112,16 @@ def _refuse_changed(journal: Journal) -> None:
         Refused: lists the files.
     """
     changed = transaction.changed_since(journal)
+    requests = [each for each in read_all(journal.data_directory) if each.id > journal.id and each.state == "applied" and _all_kept(each)]
+    asked = {path for each in requests for path in (*each.kept, *(operation.path for operation in each.operations))}
+    waiting = [path for path in changed if path in asked]
+    if requests and changed and len(waiting) == len(changed):
+        raise Refused(
+            f"a newer request waits where this change would put back the older one: {', '.join(str(path) for path in waiting)}",
+            where=str(waiting[0]),
+            hint="move these files away, or import what the request brought; then roll back",
+            code="changed-since-change",
+        )
     if changed:
         raise Refused(
             f"changed by somebody since: {', '.join(str(path) for path in changed)}",
@@ -100,8 +131,8 @@ def _refuse_changed(journal: Journal) -> None:
         )
 
 
-def _undo(journal: Journal, report: Report) -> Change:
-    """Put the files back, reload, prove."""
+def _undo(journal: Journal, report: Report, *, why: str | None = None) -> Change:
+    """Put the files back, reload, prove; `why` is what the journal says of it."""
     restored: list[Path] = []
     with station(report, "undo", "the files are put back"):
         try:
@@ -136,7 +167,9 @@ def _undo(journal: Journal, report: Report) -> Change:
     if journal.kept:
         kept = ", ".join(str(path) for path in journal.kept)
         findings.append(Finding("info", "ca-kept", f"kept, because they are yours: {kept}", topic="apply"))
-    journal = transaction.finish(journal, state="rolled-back", proved=not any(finding.code == "not-proved" for finding in findings))
+    unproved_words = [finding.message for finding in findings if finding.code == "not-proved"]
+    words = "; ".join([why, *unproved_words]) if why else None
+    journal = transaction.finish(journal, state="rolled-back", proved=not unproved_words, words=words)
     return as_change(journal, files=tuple(reversed(restored)), findings=tuple(findings), effective="now" if running else "next-start")
 
 

@@ -24,4 +24,5 @@ def summary_to_json(change: Change) -> dict[str, object]:
         "made": time_to_json(change.made) if change.made else None,
         "files": [str(path) for path in change.files],
         "kept": [str(path) for path in change.kept],
+        "confirm_until": time_to_json(change.confirm_until) if change.confirm_until else None,
     }

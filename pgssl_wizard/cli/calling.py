@@ -17,7 +17,7 @@ import click
 from pgssl_wizard.answers import Given, parse_set, read_file
 from pgssl_wizard.cli.options import working_directory
 from pgssl_wizard.cli.wizard import say
-from pgssl_wizard.errors import ExitCode, Interrupted, Refused, UnusableInput, WizardError
+from pgssl_wizard.errors import ExitCode, Refused, UnusableInput, WizardError
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.journey import Journey
 
@@ -190,6 +190,7 @@ _NO_CHANGE: dict[str, Any] = {
     "made": None,
     "files": [],
     "kept": [],
+    "confirm_until": None,
 }
 _NO_PROOF: dict[str, Any] = {"served": None, "matches_disk": None, "attempts": []}
 #: What a document has when the command could not get so far; null rather than missing.
@@ -209,6 +210,7 @@ EMPTY: dict[str, dict[str, Any]] = {
         "hash": None,
     },
     "apply": {"change": _NO_CHANGE, "trust_anchor": None, **_NO_PROOF, "renewal": None, "custody_card": None},
+    "confirm": {"change": _NO_CHANGE, "trust_anchor": None, **_NO_PROOF},
     "rollback": {"change": _NO_CHANGE, "trust_anchor": None, **_NO_PROOF},
     "history": {"changes": []},
     "verify": _NO_PROOF,
@@ -236,15 +238,20 @@ def read_answers(answers_file: Path | None, assignments: Sequence[str]) -> Given
     return parse_set(assignments, given)
 
 
-def refuse_unfinished(data_directory: Path) -> None:
-    """Raise Interrupted when an earlier change was cut short."""
-    from pgssl_wizard.change.pending import unfinished  # noqa: PLC0415
+def refuse_unfinished(data_directory: Path, *, writes: bool = True) -> tuple[Finding, ...]:
+    """Raise Interrupted when an earlier change was cut short or never confirmed; of one that waits, Refused for whoever writes.
 
-    change = unfinished(data_directory)
-    if change is not None:
-        raise Interrupted(
-            f"An interrupted change was found ({change.id}).",
-            where=str(data_directory),
-            hint=f"pgssl-wizard rollback {data_directory} finishes putting things back.",
-            code="interrupted-change",
-        )
+    Returns:
+        What is to be said of a change that waits to be confirmed, for a command that only reads.
+    """
+    from pgssl_wizard.change import pending  # noqa: PLC0415
+
+    return pending.refuse_unfinished(data_directory, writes=writes)
+
+
+CONFIRM_OPTION = click.option(
+    "--confirm-within",
+    type=click.IntRange(10, 86400),
+    metavar="SECONDS",
+    help="Put everything back after so many seconds (10 to 86400) unless `confirm` comes first.",
+)

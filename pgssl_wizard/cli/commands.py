@@ -6,19 +6,34 @@ from pathlib import Path
 
 import click
 
-from pgssl_wizard.answers import QUESTIONS
+from pgssl_wizard.answers import QUESTIONS, Question
 from pgssl_wizard.cli import report
-from pgssl_wizard.cli.calling import EMPTY, Call, PathArgument, answers_options, command, read_answers, refuse_unfinished
+from pgssl_wizard.cli.calling import CONFIRM_OPTION, EMPTY, Call, PathArgument, answers_options, command, read_answers, refuse_unfinished
 from pgssl_wizard.cli.options import WizardOptions
 from pgssl_wizard.errors import ExitCode, UnusableInput
+from pgssl_wizard.findings import Finding
 
 _DIRECTORY = click.argument("data_directory", metavar="DATADIR", type=PathArgument())
 
 
 def _keys_in_words() -> str:
     """Return the keys of the answers file for the help of `plan` and `apply`."""
-    lines = [f"  {question.key:32} {question.help}" for question in QUESTIONS.values()]
-    return "\b\nKeys for --set and the answers file:\n" + "\n".join(lines)
+    lines = [f"  {question.key:32} {question.help}{_values(question)}" for question in QUESTIONS.values()]
+    return "\b\nKeys for --set and the answers file (their values; the default):\n" + "\n".join(lines)
+
+
+def _values(question: Question) -> str:
+    """Return what may stand there, and what does when nobody says; nothing for free text that depends on the cluster."""
+    if question.choices:
+        values = "|".join(question.choices)
+    elif question.kind == "boolean":
+        values = "true|false"
+    elif question.minimum is not None and question.maximum is not None:
+        values = f"{question.minimum} to {question.maximum}"
+    else:
+        return ""
+    default = str(question.default).lower() if isinstance(question.default, bool) else question.default
+    return f" ({values}{'' if default is None else f'; {default}'})"
 
 
 def _wizard(call: Call, data_directory: Path | None, *, practice: bool) -> int:
@@ -47,12 +62,16 @@ def practice(call: Call) -> int:
 @_DIRECTORY
 def inspect(call: Call, data_directory: Path) -> int:
     """What is there: version, settings and their sources, certificates, rules, findings. Reads only."""
+    from pgssl_wizard.change.pending import remarks  # noqa: PLC0415
+
     cluster = call.journey.inspect(data_directory)
+    said = remarks(cluster.data_directory)
     if call.as_json:
         from pgssl_wizard.cli.json_out import cluster_to_json  # noqa: PLC0415
 
-        return call.document(ExitCode.DONE, cluster.findings, {"cluster": cluster_to_json(cluster)})
+        return call.document(ExitCode.DONE, (*cluster.findings, *said), {"cluster": cluster_to_json(cluster)})
     report.cluster(cluster)
+    report.findings(said)
     return ExitCode.DONE
 
 
@@ -67,7 +86,7 @@ def plan(call: Call, data_directory: Path, answers_file: Path | None, assignment
     if output is not None:
         journey.refuse_when_read_only("plan -o")
     cluster = journey.inspect(data_directory)
-    refuse_unfinished(cluster.data_directory)
+    waiting = refuse_unfinished(cluster.data_directory, writes=False)
     made = journey.make_plan()
     if output is not None:
         from pgssl_wizard.change.write import save  # noqa: PLC0415
@@ -79,8 +98,9 @@ def plan(call: Call, data_directory: Path, answers_file: Path | None, assignment
     if call.as_json:
         from pgssl_wizard.plan.serialise import plan_to_json  # noqa: PLC0415
 
-        return call.document(code, made.findings, plan_to_json(made))
+        return call.document(code, (*made.findings, *waiting), plan_to_json(made))
     report.plan(made, cluster)
+    report.findings(waiting)
     return code
 
 
@@ -92,7 +112,7 @@ def plan(call: Call, data_directory: Path, answers_file: Path | None, assignment
 @click.option("--no-reload", is_flag=True, help="Write the files and leave the running server as it is.")
 @click.option("--accept-lock-out", is_flag=True, help="Go on although somebody known will be refused afterwards.")
 @click.option("--accept-weak", is_flag=True, help="Go on although NULL ciphers or TLS 1.0 or 1.1 are let in.")
-@click.option("--confirm-within", type=int, metavar="SECONDS", help="Not built yet: roll back by itself unless confirmed.")
+@CONFIRM_OPTION
 def apply(
     call: Call,
     data_directory: Path,
@@ -106,14 +126,11 @@ def apply(
     confirm_within: int | None,
 ) -> int:
     """The change: rehearse, write, reload, prove; put everything back if the proof fails."""
-    if confirm_within is not None:
-        raise UnusableInput(
-            "--confirm-within is not built yet.", hint="apply proves the change and rolls back when the proof fails.", code="not-built-yet"
-        )
     if plan_file is not None and (answers_file or assignments):
         raise UnusableInput("A saved plan has its answers in it; -a and --set do not go with one.", code="usage")
     journey = call.journey
     journey.refuse_when_read_only("apply")
+    journey.confirm_within = confirm_within
     journey.given = read_answers(answers_file, assignments)
     cluster = journey.inspect(data_directory)
     refuse_unfinished(cluster.data_directory)
@@ -130,6 +147,8 @@ def apply(
     assert journey.plan is not None
     from pgssl_wizard.cli.asking import ask  # noqa: PLC0415
 
+    if not call.as_json and journey.plan.changes:
+        report.cautions(journey.plan.findings, quiet=call.quiet)
     change = journey.apply(
         report.progress(call.quiet),
         ask=ask,
@@ -193,6 +212,7 @@ def history(call: Call, data_directory: Path) -> int:
 @click.option("--root", type=click.Path(path_type=Path), help="The root certificate that clients have.")
 def verify(call: Call, data_directory: Path | None, host: str | None, port: int | None, root: Path | None) -> int:
     """Proof by real connections: served against disk, and every sslmode with and without the right root."""
+    from pgssl_wizard.change.pending import remarks  # noqa: PLC0415
     from pgssl_wizard.proof.serialise import proof_to_json  # noqa: PLC0415
     from pgssl_wizard.proof.verify import verify as prove  # noqa: PLC0415
     from pgssl_wizard.proof.verify import verify_remote  # noqa: PLC0415
@@ -202,15 +222,18 @@ def verify(call: Call, data_directory: Path | None, host: str | None, port: int 
     if data_directory is not None and port is not None:
         raise UnusableInput("--port goes with --host; a data directory says its port itself.", code="usage")
     journey = call.journey
+    said: tuple[Finding, ...] = ()
     if data_directory is not None:
         cluster = journey.inspect(data_directory)
         proof = prove(cluster, root=root, user=journey.user, database=journey.database)
+        said = remarks(cluster.data_directory)
     else:
         proof = verify_remote(str(host), port or 5432, root, user=journey.user, database=journey.database)
     code = ExitCode.DONE if proof.holds else ExitCode.FALLS_SHORT
     if call.as_json:
-        return call.document(code, report.proof_findings(proof), {**EMPTY["verify"], **proof_to_json(proof)})
+        return call.document(code, (*report.proof_findings(proof), *said), {**EMPTY["verify"], **proof_to_json(proof)})
     report.proof(proof)
+    report.findings(said)
     return code
 
 

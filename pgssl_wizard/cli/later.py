@@ -8,7 +8,6 @@ from pgssl_wizard.cli.calling import Call, command
 from pgssl_wizard.errors import UnusableInput
 
 _PROMISES = {
-    "confirm": "keep a pending change",
     "migrate": "the ladder to verify-full",
     "audit": "connection strings that do not verify",
     "explain": "what an error message means",

@@ -16,6 +16,7 @@ from pgssl_wizard.cli.access import access
 from pgssl_wizard.cli.calling import EMPTY, JSON_OPTION, ReaderGoneError, add_options, as_text
 from pgssl_wizard.cli.check import check
 from pgssl_wizard.cli.completion import completion
+from pgssl_wizard.cli.confirm import confirm
 from pgssl_wizard.cli.issue import issue
 from pgssl_wizard.cli.lint import lint
 from pgssl_wizard.cli.renew import renew
@@ -24,7 +25,8 @@ from pgssl_wizard.errors import ExitCode
 
 EPILOG = """\b
 Exit codes: 0 done or nothing to do; 1 what was checked falls short; 2 wrong usage or unusable input; 3 refused,
-nothing was changed; 4 applied, found not to work, rolled back; 5 an interrupted change was found.
+nothing was changed; 4 applied, found not to work, rolled back; 5 an interrupted or
+unconfirmed change was found.
 """
 
 
@@ -61,6 +63,7 @@ for command in (
     commands.inspect,
     commands.plan,
     commands.apply,
+    confirm,
     commands.rollback,
     commands.history,
     commands.verify,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pgssl_wizard.cli import report
-from pgssl_wizard.cli.calling import EMPTY, Call, PathArgument, answers_options, command, read_answers, refuse_unfinished
+from pgssl_wizard.cli.calling import CONFIRM_OPTION, EMPTY, Call, PathArgument, answers_options, command, read_answers, refuse_unfinished
 from pgssl_wizard.errors import ExitCode, UnusableInput
 from pgssl_wizard.findings import Finding
 
@@ -36,6 +36,7 @@ _PARTS = ("server", "intermediate", "clients", "crl")
 @click.option("--p12-passphrase-file", type=PathArgument(), metavar="FILE", help="Its first line opens and protects the PKCS#12 files.")
 @click.option("--no-rehearse", is_flag=True, help="Do not try the new files on a throwaway cluster first.")
 @click.option("--no-reload", is_flag=True, help="Write the files and leave the running server as it is.")
+@CONFIRM_OPTION
 def renew(
     call: Call,
     data_directory: Path,
@@ -50,15 +51,18 @@ def renew(
     p12_passphrase_file: Path | None,
     no_rehearse: bool,
     no_reload: bool,
+    confirm_within: int | None,
 ) -> int:
     """A new server certificate of the same profile when a third of its life is left; by option more, or at once.
 
     The answers are those of the last change, unless -a names others. Settings and rules stay as they are. The new pair is
     proved by real connections; if the proof fails, the old one is put back.
     """
-    from pgssl_wizard.cluster import expiry  # noqa: PLC0415
+    from pgssl_wizard.cluster import expiry, revocation  # noqa: PLC0415
+    from pgssl_wizard.plan.renewing import check_in_use  # noqa: PLC0415
 
     call.journey.refuse_when_read_only("renew")
+    call.journey.confirm_within = confirm_within
     answers = _answers(call, data_directory, answers_file, assignments)
     assert call.journey.cluster is not None
     named = dict(zip(_PARTS, (server, intermediate, clients, crl), strict=True))
@@ -66,9 +70,15 @@ def renew(
     findings: list[Finding] = []
     if everything:
         wanted = _that_there_are(answers)
+    if "server" in wanted:
+        # Also when nothing is due: a timer on a server without TLS must not stay quiet for a year.
+        check_in_use(call.journey.cluster, answers)
     ending = expiry.of_cluster(call.journey.cluster, answers)
     now = datetime.now(UTC)
     due = {part for part in wanted if at_once or _is_due(part, ending, now)}
+    if "crl" in wanted and revocation.not_placed(call.journey.cluster, answers):
+        # What was revoked since counts only once the server has the list.
+        due.add("crl")
     change: Change | None = None
     parts: frozenset[Renewable] = frozenset(part for part in ("server", "intermediate", "crl") if part in due)
     if parts:
@@ -78,12 +88,13 @@ def renew(
         change = call.journey.apply(report.progress(call.quiet), ask=ask, rehearse=not no_rehearse, reload=not no_reload)
         findings += [*plan.findings, *change.findings]
     made: list[Kit] = []
-    kept: list[Path] = []
+    aside: dict[str, Path] = {}
     if "clients" in wanted and ("clients" in due or "intermediate" in due):
         done = _renew_kits(call, answers, at_once=at_once, passphrase_file=p12_passphrase_file)
-        made, kept = done[1], [answers.clients.directory / each.aside for each in done[0].renew]
+        made = done[1]
+        aside = {each.name: answers.clients.directory / each.aside for each in done[0].renew}
         findings += done[0].findings
-    return _tell(call, answers, change, made, kept, findings)
+    return _tell(call, answers, change, made, aside, findings)
 
 
 def _answers(call: Call, data_directory: Path, answers_file: Path | None, assignments: tuple[str, ...]) -> Answers:
@@ -124,7 +135,7 @@ def _renew_kits(call: Call, answers: Answers, *, at_once: bool, passphrase_file:
     from pgssl_wizard.change.issue import open_files  # noqa: PLC0415
     from pgssl_wizard.change.signals import watched  # noqa: PLC0415
     from pgssl_wizard.cli.ca_passphrase import ca_passphrase  # noqa: PLC0415
-    from pgssl_wizard.cluster.kits import signer_files  # noqa: PLC0415
+    from pgssl_wizard.cluster.kits import revoked_by, signer_files  # noqa: PLC0415
     from pgssl_wizard.plan.kits import connection  # noqa: PLC0415
 
     places = signer_files(answers)
@@ -136,7 +147,9 @@ def _renew_kits(call: Call, answers: Answers, *, at_once: bool, passphrase_file:
     now = datetime.now(UTC)
     opening = ca_passphrase(answers.certificate.ca_passphrase_command or None)
     authority = open_files(*places, now, opening, root=answers.certificate.ca_directory / "root.crt")
-    due = renew_kits.look(answers.clients.directory, authority, now=now, everything=at_once, passphrase=passphrase)
+    due = renew_kits.look(
+        answers.clients.directory, authority, now=now, everything=at_once, passphrase=passphrase, revoked=revoked_by(places[0])
+    )
     made: list[Kit] = []
     assert call.journey.cluster is not None
     with watched() as watch:
@@ -146,7 +159,8 @@ def _renew_kits(call: Call, answers: Answers, *, at_once: bool, passphrase_file:
     return due, made
 
 
-def _tell(call: Call, answers: Answers, change: Change | None, made: list[Kit], kept: list[Path], findings: list[Finding]) -> int:
+def _tell(call: Call, answers: Answers, change: Change | None, made: list[Kit], aside: dict[str, Path], findings: list[Finding]) -> int:
+    """Report what was done; `aside` has the old kit of each new one, by the name of its directory."""
     from pgssl_wizard.cluster import expiry  # noqa: PLC0415
     from pgssl_wizard.proof.serialise import time_to_json  # noqa: PLC0415
 
@@ -166,13 +180,14 @@ def _tell(call: Call, answers: Answers, change: Change | None, made: list[Kit], 
             }
             for kit in made
         ]
-        content["put_aside"] = [str(path) for path in kept]
+        content["put_aside"] = [str(path) for path in aside.values()]
         content["next_due"] = time_to_json(ending[0].due) if ending else None
         return call.document(ExitCode.DONE, findings, content)
     if change is not None and call.journey.plan is not None:
         report.change(change, call.journey.plan)
-    for kit, old in zip(made, sorted(kept), strict=False):
-        print(f"Made anew: {answers.clients.directory / kit.directory}, to {kit.not_after:%Y-%m-%d}; the old one is {old.name}")
+    for kit in made:
+        old = aside[kit.directory].name
+        print(f"Made anew: {answers.clients.directory / kit.directory}, to {kit.not_after:%Y-%m-%d}; the old one is {old}")
     if change is None and not made:
         print("Nothing is due.")
     if ending:

@@ -89,6 +89,8 @@ def plan(made: Plan, found: Cluster) -> None:
     if made.findings:
         print("\nFindings")
         findings(made.findings)
+    if any(each.severity == "error" for each in made.findings):
+        print("\nAs it stands, apply refuses this plan.")
 
 
 #: So many known clients are printed; `--json` has all of them.
@@ -150,11 +152,21 @@ def progress(quiet: bool) -> Callable[[Event], None]:
     return tell
 
 
+def cautions(found: Iterable[Finding], *, quiet: bool) -> None:
+    """Print the warnings of a plan on standard error, before it is applied."""
+    for finding in found:
+        if not quiet and finding.severity == "warning":
+            where = f" ({finding.where})" if finding.where else ""
+            print(f"{MARKS[finding.severity]} {finding.message}{where}", file=sys.stderr)
+            if finding.hint:
+                print(f"  {finding.hint}", file=sys.stderr)
+
+
 def change(made: Change, planned: Plan, lines: Upkeep | None = None) -> None:
     """Print what `apply` did, and the lines that keep it in order."""
     if made.id is None:
         print("Nothing to do: everything is as the answers say.")
-        findings(each for each in planned.findings if each.code == "request-pending")
+        findings(each for each in planned.findings if each.code == "request-pending" or _says_who_fails(each))
         return
     if any(each.role == "request" for each in planned.changes):
         print(f"Change {made.id}: the request is written, and nothing of the server has changed.")
@@ -169,8 +181,14 @@ def change(made: Change, planned: Plan, lines: Upkeep | None = None) -> None:
         "not-reloaded": "written, not reloaded",
     }
     print(f"Change {made.id}: {words[made.effective]}, {'proved' if made.proved else 'not proved'}.")
+    if made.confirm_until is not None:
+        print(f"It is put back by itself at {made.confirm_until:%Y-%m-%d %H:%M:%S}Z, unless you keep it before:")
+        print(f"  pgssl-wizard confirm {planned.data_directory}")
     if made.proof:
         proof(made.proof)
+    if failing := [each for each in planned.findings if _says_who_fails(each)]:
+        print()
+        findings(failing)
     if made.trust_anchor:
         print(f"\nHand to clients: {made.trust_anchor}")
         if made.trust_anchor_sha256:
@@ -188,11 +206,23 @@ def change(made: Change, planned: Plan, lines: Upkeep | None = None) -> None:
         for line in (lines.check, lines.renew):
             if line:
                 print(f"  {line}")
+        if lines.about_keys:
+            print(lines.about_keys)
     if made.findings:
         print()
         findings(made.findings)
     if made.card:
         print(f"\n{made.card}")
+
+
+def _says_who_fails(finding: Finding) -> bool:
+    """Whether a finding names clients that the change leaves outside: it is said again beside the proof."""
+    return finding.code == "names-missing" and finding.severity == "warning"
+
+
+def kept(made: Change) -> None:
+    """Print what `confirm` did."""
+    print("Nothing waits to be confirmed." if made.id is None else f"Change {made.id} is kept.")
 
 
 def undone(made: Change) -> None:

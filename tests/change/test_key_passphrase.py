@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -153,7 +154,9 @@ def at_the_prompt(cluster: RealCluster, typed: str) -> int:
             raise AssertionError(seen.decode(errors="replace") + cluster.log()) from None
     os.write(terminal, typed.encode() + b"\n")
     while not cluster.running:
-        os.read(terminal, 1024)
+        # It may get ready without another word.
+        if select.select([terminal], [], [], 0.05)[0]:
+            os.read(terminal, 1024)
     return process
 
 

@@ -18,6 +18,7 @@ from pgssl_wizard.change import transaction, write
 from pgssl_wizard.change.journal import Journal
 from pgssl_wizard.change.pair import Bridge
 from pgssl_wizard.change.transaction import ChangedMeanwhile
+from pgssl_wizard.change.unfinished import refuse_unfinished
 from pgssl_wizard.cluster.facts import Cluster, Setting
 from pgssl_wizard.errors import Interrupted, Refused
 from pgssl_wizard.plan.model import Action, FileRole, Phase, Plan, PlannedFile
@@ -221,7 +222,7 @@ def test_an_unfinished_change_stops_the_next_one(place: Path) -> None:
     """With the command that puts things right."""
     register(place)
     with pytest.raises(Interrupted) as caught:
-        journals.refuse_unfinished(place / "data")
+        refuse_unfinished(place / "data")
     assert f"rollback {place / 'data'}" in (caught.value.hint or "")
 
 

@@ -91,6 +91,13 @@ def test_plan_writes_nothing_and_gives_the_same_hash_twice(newest_cluster: RealC
     assert first["settings"]["ssl"] == "on"
 
 
+def test_apply_says_what_to_beware_of_before_it_writes(newest_cluster: RealCluster, shell: Shell) -> None:
+    """In words for a person only; a program reads the findings."""
+    told = shell.run("apply", newest_cluster.data_directory).stderr
+    assert told.index("Clients that cannot do TLS are refused") < told.index("throwaway")
+    assert shell.run("apply", newest_cluster.data_directory, "--quiet").stderr == ""
+
+
 def test_apply_proves_is_idempotent_and_is_undone_byte_for_byte(cluster: RealCluster, shell: Shell) -> None:
     before = tree(cluster.base)
     applied = shell.json("apply", cluster.data_directory)
@@ -290,7 +297,7 @@ def test_another_user_is_refused_clearly(stopped_cluster: RealCluster, shell: Sh
     if os.geteuid() != 0:
         pytest.skip("only root can become somebody else")
     code = (
-        "import os, sys; from pgssl_wizard.cli.main import run; import pgssl_wizard.journey, pgssl_wizard.cluster.inspect; "
+        "import os, sys; from pgssl_wizard.cli.main import run; import pgssl_wizard.journey, pgssl_wizard.cluster.inspect, pgssl_wizard.change.pending; "
         f"os.setgid(65534); os.setuid(65534); sys.exit(run(['inspect', {str(stopped_cluster.data_directory)!r}]))"
     )
     done = subprocess.run(
@@ -301,7 +308,7 @@ def test_another_user_is_refused_clearly(stopped_cluster: RealCluster, shell: Sh
     assert "root" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["confirm", "migrate", "audit", "explain", "learn", "serve"])
+@pytest.mark.parametrize("name", ["migrate", "audit", "explain", "learn", "serve"])
 def test_a_command_that_is_not_built_yet_says_so_with_2(name: str, shell: Shell) -> None:
     done = shell.run(name, "whatever", "--option", "x")
     assert done.returncode == 2

@@ -148,6 +148,7 @@ class SampleJourney(Journey):
 
     plaintext = 0
     fails: Exception | None = None
+    leaves = False
     offered: Offer | None = offer(*INTERMEDIATE_CIPHERS, minimum="TLSv1.2")
 
     def find(self, named: object = ()) -> list[FoundCluster]:
@@ -186,15 +187,20 @@ class SampleJourney(Journey):
         self.plan = make_plan(self.cluster, surroundings, answers)
         return self.plan
 
+    def newest_change(self) -> Change | None:
+        """Return the sample's change once it is made."""
+        return self.change
+
     def offer(self, answers: Answers) -> Offer | None:
         """Return what the sample's library offers, whatever is asked."""
         return self.offered
 
     def apply(self, report: object, **_: object) -> Change:
         """Return the sample's change at once, or fail as told."""
-        if self.fails is not None:
-            raise self.fails
         assert self.plan is not None
+        if self.fails is not None:
+            self.change = change(self.plan) if self.leaves else None
+            raise self.fails
         self.change = change(self.plan)
         return self.change
 

@@ -19,7 +19,7 @@ from pgssl_wizard.screens.save import SaveAnswers
 from pgssl_wizard.screens.steps import STEPS
 from pgssl_wizard.screens.widgets.fields import Choice, TextField
 from pgssl_wizard.screens.widgets.options import Options
-from tests.screens.sample import SampleApp
+from tests.screens.sample import SampleApp, SampleJourney
 from tests.screens.walking import ORDER, app, current, go_on_to, go_to, settle, shown, top
 
 SIZES = [(80, 24), (120, 40)]
@@ -334,6 +334,18 @@ async def test_a_change_that_fails_says_how_it_ended_and_goes_back(error: Except
         await pilot.press("escape")
         await settle(pilot)
         assert current(pilot).KEY == "preview"
+
+
+async def test_a_defect_after_the_files_were_written_does_not_say_that_nothing_was() -> None:
+    async with SampleApp(fails=RuntimeError("boom")).run_test(size=(120, 40)) as pilot:
+        journey = app(pilot).journey
+        assert isinstance(journey, SampleJourney)
+        journey.leaves = True
+        await go_on_to(pilot, "proof")
+        text = shown(pilot)
+        assert "what was written stands" in text
+        assert "pgssl-wizard rollback" in text
+        assert "nothing written yet" not in text
 
 
 async def test_the_proof_shows_the_table_what_to_hand_over_and_what_to_take_offline() -> None:
