@@ -118,10 +118,7 @@ def _converted(
         place = (rule.file, rule.line)
         wanted = single.get(place, usual) if single else usual
         key = (rule.type, rule.method, _demanded(rule) if rule.options or rule.method == "cert" else None)
-        if wanted is usual:
-            step = steps.get(key) or steps.setdefault(key, _step(*key, usual))
-        else:
-            step = _step(*key, wanted)
+        step = steps.get(key) or steps.setdefault(key, _step(*key, usual)) if wanted is usual else _step(*key, wanted)
         if wanted.map or wanted.by_dn:
             step = _named(rule, step, wanted)
         before = editor.before(rule.line)

@@ -78,7 +78,7 @@ def findings(answers: Answers, maps: MapsEdit, major: int) -> Iterator[Finding]:
         where = "clients.maps"
         if name not in by_name:
             yield Finding(
-                "warning",
+                "error",
                 "map-missing",
                 f"There is no map {name}: the server turns everybody down who meets its rule.",
                 f"Add entries: clients.maps = [{{ map = “{name}”, system_user = “…”, role = “…” }}].",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pgssl_wizard.access.attempt import Attempt
 from pgssl_wizard.access.convert import Conversion, Wanted, convert
-from pgssl_wizard.access.single_rules import places_of
+from pgssl_wizard.access.decide import decide
+from pgssl_wizard.access.single_rules import places_of, sample
 from pgssl_wizard.answers import Answers
 from pgssl_wizard.cluster.facts import Cluster
 from pgssl_wizard.errors import Refused, UnusableInput
@@ -37,8 +39,13 @@ _BY_DN_SINCE = 14
 UNTOUCHED = RulesEdit((), {}, ())
 
 
-def edit(cluster: Cluster, answers: Answers) -> RulesEdit:
+def edit(cluster: Cluster, answers: Answers, revoked: Collection[str] = ()) -> RulesEdit:
     """Return how the rules change, with the sessions that each lets in now, what that means to whom, and who would be locked out.
+
+    Args:
+        cluster: with today's rules.
+        answers: complete.
+        revoked: roles whose certificates the server's lists name afterwards.
 
     Raises:
         Refused: a rule that the server would not load.
@@ -60,9 +67,9 @@ def edit(cluster: Cluster, answers: Answers) -> RulesEdit:
             hint="Leave it at CN.",
             code="clientname-unknown",
         )
-    wanted = Wanted(answers.clients.encryption == "required", answers.clients.certificates, by_dn=answers.clients.name == "DN")
+    wanted = _usual(answers)
     data = {path: fact.data for path, fact in cluster.files.items() if fact.data is not None}
-    single = places_of(answers.clients.rule, cluster.rules, data, cluster.major)
+    single = single_rules(cluster, answers)
     differing = {place: _differing(wanted, answer) for place, answer in single.items()}
     conversion = convert(cluster.rules, data, cluster.hba_file, cluster.major, wanted, differing)
     _check_loads(cluster, conversion)
@@ -71,13 +78,76 @@ def edit(cluster: Cluster, answers: Answers) -> RulesEdit:
     then = _rules_after(cluster, conversion.files) if conversion.files else cluster.rules
     clients = known.everybody(cluster, answers)
     mapped = maps.edit(cluster, answers)
-    today = known.Judge(cluster.rules, cluster, clients, ssl_ca=ca_now, offers_tls=known.offers_tls(cluster), maps=mapped.before)
-    afterwards = known.Judge(then, cluster, clients, ssl_ca=ca_then, offers_tls=True, maps=mapped.lines)
+    # Where the server has lists today, who is revoked is refused today as well: nothing new.
+    refused_now = revoked if cluster.value("ssl_crl_file") or cluster.value("ssl_crl_dir") else ()
+    today = known.Judge(
+        cluster.rules, cluster, clients, ssl_ca=ca_now, offers_tls=known.offers_tls(cluster), maps=mapped.before, revoked=refused_now
+    )
+    afterwards = known.Judge(then, cluster, clients, ssl_ca=ca_then, offers_tls=True, maps=mapped.lines, revoked=revoked)
     judged = [known.Judged(each, today.meet(each), afterwards.meet(each)) for each in clients]
     told = known.compare(judged, answers)
     locked_out = known.locked_out(told) if conversion.files or mapped.data is not None else ()
-    findings = (*_named_by_nobody(then), *maps.findings(answers, mapped, cluster.major))
+    findings = (
+        *_named_by_nobody(then),
+        *_falls_through(conversion.changes, then, single, cluster.major),
+        *maps.findings(answers, mapped, cluster.major),
+    )
     return RulesEdit(_with_sessions(conversion.changes, judged), conversion.files, locked_out, told, findings, mapped.data)
+
+
+def single_rules(cluster: Cluster, answers: Answers) -> dict[tuple[Path, int], RuleAnswer]:
+    """Return what the answers say of single rules, by file and line.
+
+    Raises:
+        UnusableInput: an answer is about no rule, or about several.
+    """
+    data = {path: fact.data for path, fact in cluster.files.items() if fact.data is not None}
+    usual = _usual(answers)
+
+    def becomes(answer: RuleAnswer) -> tuple[str, ...] | None:
+        alone = Path("/one")
+        text = {alone: answer.match.encode("utf-8", "surrogateescape") + b"\n"}
+        rules = parse_rules(alone, cluster.major, text.get, lambda _: None)
+        if len(rules) != 1 or rules[0].error:
+            return None
+        wanted = _differing(usual, answer)
+        made = convert(rules, text, alone, cluster.major, replace(wanted, encryption_required=False), {(alone, 1): wanted})
+        return made.changes[0].after
+
+    return places_of(answers.clients.rule, cluster.rules, data, cluster.major, becomes)
+
+
+def _usual(answers: Answers) -> Wanted:
+    return Wanted(answers.clients.encryption == "required", answers.clients.certificates, by_dn=answers.clients.name == "DN")
+
+
+def _falls_through(
+    changes: Sequence[RuleChange], then: Sequence[Rule], single: Collection[tuple[Path, int]], major: int
+) -> tuple[Finding, ...]:
+    """Return the single rules that ask for TLS now, whose clients come in without it by a later rule."""
+    found = []
+    for change in changes:
+        if (change.file, change.line) not in single or change.action != "change" or len(change.after) != 1:
+            continue
+        alone = Path("/one")
+        rule = parse_rules(alone, major, {alone: change.after[0].encode("utf-8", "surrogateescape") + b"\n"}.get, lambda _: None)[0]
+        if rule.error or rule.type != "hostssl":
+            continue
+        user, database, address = sample(rule)
+        decision = decide(then, Attempt(database, user, address, replication=database == "replication"), major)
+        if decision.decision == "accept" and decision.rule is not None:
+            place = f"{decision.rule.file}:{decision.rule.line}"
+            found.append(
+                Finding(
+                    "warning",
+                    "plaintext-falls-through",
+                    f"Line {change.line} asks for TLS now, and without TLS the same client ({user} from {address}) comes in by line {decision.rule.line}.",
+                    "Give that rule an answer of its own too, or set clients.encryption = required for all.",
+                    place,
+                    "rules",
+                )
+            )
+    return tuple(found)
 
 
 def _named_by_nobody(then: Sequence[Rule]) -> tuple[Finding, ...]:

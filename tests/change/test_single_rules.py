@@ -70,9 +70,8 @@ def test_one_rule_asks_for_a_certificate_with_a_map_and_another_lets_plaintext_i
     assert "certificate authentication failed" in connect(cluster, "app", kits / "app", ca), "the map does not imply the same name"
     assert "requires a valid client certificate" in connect(cluster, "app", None, ca)
     assert connect(cluster, cluster.superuser, None, ca, sslmode="disable", dbname="postgres") == "in"
-    facts = facts_of(cluster)
-    again = plan_for(facts, tmp_path / "ca", {key.replace("__", "."): value for key, value in wanted.items() if key != "clients__rule"})
-    assert not [change for change in again.changes if change.role == "maps"], "the entry stands"
+    again = set_up(cluster, tmp_path / "ca", **wanted)
+    assert (again.id, again.state) == (None, "none"), "the same answers change nothing, though the rule has other words now"
     assert rollback(cluster.data_directory).proved
     assert planning.snapshot(cluster.base) == before
 
@@ -126,3 +125,33 @@ def test_two_rules_with_the_same_words_are_refused(newest_cluster: RealCluster, 
     with pytest.raises(UnusableInput) as refused:
         plan_for(facts_of(newest_cluster), tmp_path / "ca", {"clients.rule": [{"match": APP}]})
     assert refused.value.code == "ambiguous-rule"
+
+
+def test_answers_for_rules_that_are_split_or_commented_out_change_nothing_twice(cluster: RealCluster, tmp_path: Path) -> None:
+    cluster.write(cluster.hba_file, "local all all peer\nhostnossl old all 127.0.0.1/32 md5\n" + RULES.split("\n", 1)[1])
+    cluster.reload()
+    wanted = {
+        "server__names": ["localhost"],
+        "clients__encryption": "optional",
+        "clients__rule": [
+            {"match": APP, "certificates": "verify-full"},
+            {"match": "hostnossl old all 127.0.0.1/32 md5", "encryption": "required"},
+        ],
+    }
+    made = set_up(cluster, tmp_path / "ca", **wanted)
+    assert made.proved, made.findings
+    rules = cluster.hba_file.read_text(encoding="utf-8")
+    assert "# hostnossl old" in rules
+    assert "hostnossl  app" in rules
+    assert set_up(cluster, tmp_path / "ca", **wanted).id is None
+    assert cluster.hba_file.read_text(encoding="utf-8") == rules
+
+
+def test_a_rule_for_tls_alone_above_one_that_takes_plaintext_is_told(newest_cluster: RealCluster, tmp_path: Path) -> None:
+    newest_cluster.write(newest_cluster.hba_file, RULES)
+    wanted = {"clients.encryption": "optional", "clients.rule": [{"match": APP, "encryption": "required", "certificates": "cert"}]}
+    plan = plan_for(facts_of(newest_cluster), tmp_path / "ca", wanted)
+    (told,) = [finding for finding in plan.findings if finding.code == "plaintext-falls-through"]
+    assert "line 3" in told.message
+    strict = {**wanted, "clients.encryption": "required"}
+    assert "plaintext-falls-through" not in {each.code for each in plan_for(facts_of(newest_cluster), tmp_path / "ca", strict).findings}
