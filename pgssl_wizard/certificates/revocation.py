@@ -31,6 +31,10 @@ Age = Literal["current", "due", "expired", "not-yet-valid"]
 _KNOWN = {ExtensionOID.AUTHORITY_KEY_IDENTIFIER, ExtensionOID.CRL_NUMBER, ExtensionOID.ISSUER_ALTERNATIVE_NAME, ExtensionOID.FRESHEST_CRL}
 
 
+#: Issuer (DER) and serial number of certificates that count no longer.
+RevokedSet = frozenset[tuple[bytes, int]]
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One certificate to be revoked: its serial number, and a reason out of `REASONS`."""
@@ -97,6 +101,11 @@ def number_of(crl: x509.CertificateRevocationList) -> int:
     return found.crl_number if found is not None else 0
 
 
+def age_in_order(crl: x509.CertificateRevocationList) -> tuple[int, datetime]:
+    """Return what is greater for the newer of two lists of one CA."""
+    return number_of(crl), crl.last_update_utc
+
+
 def to_pem(crl: x509.CertificateRevocationList) -> bytes:
     """Return a list as the server reads it."""
     return crl.public_bytes(Encoding.PEM)
@@ -111,6 +120,16 @@ def lists_in(data: bytes) -> list[x509.CertificateRevocationList]:
     """Return the lists that the server reads from a PEM file, in their order."""
     objects = load(data)
     return [each.value for each in objects.crls if each.seen] if objects.format == "PEM" else []
+
+
+def named_in(data: bytes | None) -> RevokedSet:
+    """Return every certificate that the lists in a file name; none where there is no file."""
+    return frozenset((each.value.issuer.public_bytes(), entry.serial_number) for each in load(data or b"").crls for entry in each.value)
+
+
+def is_named(certificate: x509.Certificate, revoked: RevokedSet) -> bool:
+    """Return whether a certificate is among these."""
+    return (certificate.issuer.public_bytes(), certificate.serial_number) in revoked
 
 
 def signed_by(crl: x509.CertificateRevocationList, ca: x509.Certificate) -> bool:

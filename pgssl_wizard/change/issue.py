@@ -16,15 +16,16 @@ from pgssl_wizard.certificates.authority import Authority, Passphrase, open_auth
 from pgssl_wizard.certificates.describe import life
 from pgssl_wizard.certificates.kit_text import Connection
 from pgssl_wizard.certificates.kit_text import check as check_connection
-from pgssl_wizard.certificates.kits import README, Kit, Maker, Order
+from pgssl_wizard.certificates.kits import CERTIFICATE, README, Kit, Maker, Order
 from pgssl_wizard.certificates.profiles import BACKDATED, CLIENT_DAYS, CLIENT_KEY, KeyType
 from pgssl_wizard.certificates.read import read_certificates
+from pgssl_wizard.certificates.revocation import RevokedSet, is_named
 from pgssl_wizard.certificates.verify import client_objections
 from pgssl_wizard.change.ca_files import read_ca_file, signing_files
 from pgssl_wizard.change.kits import Told, write
 from pgssl_wizard.change.signals import Watch
 from pgssl_wizard.change.write import read_state
-from pgssl_wizard.cluster.kits import read_standing
+from pgssl_wizard.cluster.kits import read_standing, revoked_by
 from pgssl_wizard.errors import UnusableInput
 from pgssl_wizard.findings import Finding
 
@@ -95,11 +96,19 @@ def prepare(wanted: Wanted, *, now: datetime, ca_passphrase: Passphrase, passphr
     places = signing_files(wanted.ca, wanted.ca_certificate, wanted.ca_key)
     authority = open_files(*places, now, ca_passphrase, directory=wanted.ca, root=wanted.root)
     root, findings = _root(wanted, authority)
-    return prepare_with(authority, root, wanted, now=now, passphrase=passphrase, findings=findings)
+    revoked = revoked_by(places[0])
+    return prepare_with(authority, root, wanted, now=now, passphrase=passphrase, findings=findings, revoked=revoked)
 
 
 def prepare_with(
-    authority: Authority, root: bytes, wanted: Wanted, *, now: datetime, passphrase: bytes = b"", findings: Sequence[Finding] = ()
+    authority: Authority,
+    root: bytes,
+    wanted: Wanted,
+    *,
+    now: datetime,
+    passphrase: bytes = b"",
+    findings: Sequence[Finding] = (),
+    revoked: RevokedSet = frozenset(),
 ) -> Prepared:
     """Return what a CA that is at hand will make; looks at what stands and writes nothing.
 
@@ -110,6 +119,7 @@ def prepare_with(
         now: the time of issuing.
         passphrase: of the PKCS#12 files.
         findings: what is to be said already.
+        revoked: what the CA has revoked; a kit with such a certificate will not do.
 
     Raises:
         Refused: something cannot be read.
@@ -129,6 +139,8 @@ def prepare_with(
             make.append(role)
             continue
         found = maker.standing(role, files) if files else "it is no directory"
+        if isinstance(found, Kit) and is_named(read_certificates(files[CERTIFICATE] or b"")[0], revoked):
+            found = "its certificate is revoked"
         if isinstance(found, Kit):
             kept.append(found)
             if files.get(README) != maker.readme(role, found.not_after):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,7 +17,8 @@ from pgssl_wizard.certificates.kit_text import Connection
 from pgssl_wizard.certificates.kits import CERTIFICATE, PKCS12, ROOT, Kit
 from pgssl_wizard.certificates.profiles import CLIENT_KEY, KeyType
 from pgssl_wizard.certificates.read import common_name_of, read_certificates
-from pgssl_wizard.certificates.renewal import due_from
+from pgssl_wizard.certificates.renewal import due_from, is_kit, put_aside
+from pgssl_wizard.certificates.revocation import RevokedSet, is_named
 from pgssl_wizard.certificates.roles import directory_name
 from pgssl_wizard.change.kits import Told, write
 from pgssl_wizard.change.signals import Watch
@@ -26,8 +26,6 @@ from pgssl_wizard.cluster.kits import read_standing
 from pgssl_wizard.errors import Refused
 from pgssl_wizard.findings import Finding
 
-#: A kit's name; what was put aside has a dot in it.
-_NAME = re.compile(r"[A-Za-z0-9_%-]+")
 _DAY = timedelta(days=1)
 
 
@@ -54,7 +52,7 @@ class Standing:
     @property
     def aside(self) -> str:
         """The name that the old kit gets."""
-        return f"{self.name}.until-{self.ends:%Y-%m-%d-%H%M%S}"
+        return put_aside(self.name, self.ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,9 @@ class Due:
     findings: tuple[Finding, ...]
 
 
-def look(directory: Path, authority: Authority, *, now: datetime, everything: bool, passphrase: bytes = b"") -> Due:
+def look(
+    directory: Path, authority: Authority, *, now: datetime, everything: bool, passphrase: bytes = b"", revoked: RevokedSet = frozenset()
+) -> Due:
     """Return which kits of this CA are to be made anew; reads only.
 
     Args:
@@ -75,12 +75,13 @@ def look(directory: Path, authority: Authority, *, now: datetime, everything: bo
         now: the present.
         everything: also those that have more than a third of their life left.
         passphrase: of PKCS#12 files that ask for one.
+        revoked: what the CA has revoked; such a kit is never made anew.
 
     Raises:
         Refused: the directory cannot be read.
     """
     try:
-        names = sorted(entry.name for entry in directory.iterdir() if _NAME.fullmatch(entry.name))
+        names = sorted(entry.name for entry in directory.iterdir() if is_kit(entry.name))
     except FileNotFoundError:
         names = []
     except OSError as error:
@@ -100,6 +101,9 @@ def look(directory: Path, authority: Authority, *, now: datetime, everything: bo
                 Finding("info", "kit-of-another", f"{name} is no kit of {authority.name}: it is left alone.", None, place, "clients")
             )
             continue
+        if is_named(leaf, revoked):
+            findings.append(_revoked(role, place))
+            continue
         moved_on = tuple(certificates[1:]) != authority.chain
         if not everything and not moved_on and now < due_from(leaf.not_valid_before_utc, leaf.not_valid_after_utc):
             current.append(role)
@@ -111,6 +115,17 @@ def look(directory: Path, authority: Authority, *, now: datetime, everything: bo
             continue
         renew.append(_standing(role, name, leaf, opening, files.get(ROOT) or b""))
     return Due(tuple(renew), tuple(current), tuple(findings))
+
+
+def _revoked(role: str, place: str) -> Finding:
+    return Finding(
+        "warning",
+        "kit-revoked",
+        f"The certificate of {role} is revoked, so its kit is left as it is.",
+        "If the role shall get in again, move this kit away and issue a new one on purpose; else take the role out of clients.roles.",
+        place,
+        "clients",
+    )
 
 
 def _standing(role: str, name: str, leaf: x509.Certificate, passphrase: bytes, root: bytes) -> Standing:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from pgssl_wizard.answers import Answers
-from pgssl_wizard.certificates.renewal import due_from
+from pgssl_wizard.certificates.renewal import due_from, is_kit
 from pgssl_wizard.cluster.certificates import facts_of, read
 from pgssl_wizard.cluster.facts import Cluster
+from pgssl_wizard.cluster.kits import is_revoked, revoked_by, signer_files
 from pgssl_wizard.cluster.reading import fact_of
 from pgssl_wizard.findings import Finding, Topic
 
@@ -95,7 +96,12 @@ def _of_the_answers(answers: Answers) -> Iterator[Expiring]:
         for file in ("intermediate.crl", "root.crl"):
             yield from _lists(directory / file)
     if answers.clients.directory.is_dir():
+        places = signer_files(answers)
+        revoked = revoked_by(places[0]) if places is not None else frozenset()
         for kit in sorted(answers.clients.directory.iterdir()):
+            # What was put aside, and what nobody gets in with, ends unmourned.
+            if not is_kit(kit.name) or (revoked and is_revoked(fact_of(kit / "postgresql.crt").data or b"", revoked)):
+                continue
             # The leaf alone: the rest of the file is the CA's.
             yield from list(_certificates("client", kit / "postgresql.crt"))[:1]
 

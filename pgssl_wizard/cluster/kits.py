@@ -21,6 +21,8 @@ from pgssl_wizard.errors import Refused
 if TYPE_CHECKING:
     from cryptography import x509
 
+    from pgssl_wizard.certificates.revocation import RevokedSet
+
 #: Larger than any file of a kit.
 _LARGEST = 1 << 20
 
@@ -126,30 +128,38 @@ def _judged(role: str, place: Path, standing: Mapping[str, bytes | None], opened
 
     if not standing:
         return KitFact(role, place, exists=True, problem="it is no directory")
-    problem = None
+    problem, gone = None, False
     for each in opened:
+        gone = gone or is_revoked(standing[CERTIFICATE] or b"", revoked_by(each.signer.certificate))
         standard = Standard(each.certificate, each.chain, None, each.until, CLIENT_KEY, CLIENT_DAYS, b"", now)
         verdict = standard.judge(role, standing)
         if isinstance(verdict, Kit):
-            gone = _revoked(each.signer.certificate.with_suffix(".crl"), standing[CERTIFICATE] or b"")
             return KitFact(
                 role, place, exists=True, root=standing[ROOT], readme=standing[README], not_after=verdict.not_after, revoked=gone
             )
         problem = problem or verdict
-    return KitFact(role, place, exists=True, problem=problem)
+    return KitFact(role, place, exists=True, problem=problem, revoked=gone)
 
 
-def _revoked(list_file: Path, certificate: bytes) -> bool:
-    """Whether the first certificate is on the list that its CA keeps beside its own certificate."""
-    data = _bytes(list_file)
+def revoked_by(certificate: Path) -> RevokedSet:
+    """Return what is on the list that a CA keeps beside its own certificate, this file."""
+    data = _bytes(certificate.with_suffix(".crl"))
     if not data:
-        return False
-    from pgssl_wizard.certificates.load import load  # noqa: PLC0415
-    from pgssl_wizard.certificates.read import read_certificates  # noqa: PLC0415
+        return frozenset()
+    from pgssl_wizard.certificates.revocation import named_in  # noqa: PLC0415 - few have lists
 
-    leaf = read_certificates(certificate)[0]
-    lists = [each.value for each in load(data).crls if each.value.issuer == leaf.issuer]
-    return any(each.get_revoked_certificate_by_serial_number(leaf.serial_number) is not None for each in lists)
+    return named_in(data)
+
+
+def is_revoked(certificate: bytes, revoked: RevokedSet) -> bool:
+    """Whether the first certificate of a file is among these."""
+    if not revoked:
+        return False
+    from pgssl_wizard.certificates.read import read_certificates  # noqa: PLC0415
+    from pgssl_wizard.certificates.revocation import is_named  # noqa: PLC0415
+
+    found = read_certificates(certificate)
+    return bool(found) and is_named(found[0], revoked)
 
 
 def read_standing(output: Path, name: str) -> dict[str, bytes | None] | None:

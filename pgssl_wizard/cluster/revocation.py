@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from pgssl_wizard.cluster.facts import Cluster, FileFact
 from pgssl_wizard.cluster.reading import fact_of, names_in
 from pgssl_wizard.cluster.standing import ListFact, Revocation
 from pgssl_wizard.errors import Refused
+from pgssl_wizard.findings import Finding
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -65,6 +66,89 @@ def look(cluster: Cluster, answers: Answers, now: datetime) -> tuple[dict[Path, 
         strange=strange,
         in_directory={name: _told(lists[0], names) if lists else (b"", None) for name, lists in in_directory.items()},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A list that a CA keeps and the server does not have yet.
+
+    Attributes:
+        ca: whose it is.
+        file: where it keeps it.
+        place: where the server looks for lists today: a file or a directory; None for nowhere.
+        revoked: how many certificates it names that are on no list of the server.
+    """
+
+    ca: str
+    file: Path
+    place: Path | None
+    revoked: int
+
+
+def not_placed(cluster: Cluster, answers: Answers) -> tuple[Waiting, ...]:
+    """Return the lists of the CAs above clients that are newer than what the server has, by its settings of today. Reads only.
+
+    Where the server looks for no list at all, one counts only if it names somebody; where it asks for no client certificate, none does.
+    """
+    if cluster.value("ssl") != "on" or not cluster.value("ssl_ca_file"):
+        return ()
+    from pgssl_wizard.certificates.read import common_name_of  # noqa: PLC0415 - few have lists
+    from pgssl_wizard.certificates.revocation import age_in_order  # noqa: PLC0415
+
+    file, directory = cluster.path_of("ssl_crl_file"), cluster.path_of("ssl_crl_dir")
+    files: dict[Path, FileFact] = {}
+    above = _above(answers, files, file)
+    cas = [certificate for certificate, _ in above]
+    held = {place: found for place, found in ((file, _in_file(file, cas)), (directory, _in_directory(directory, cas))) if place is not None}
+    waiting = []
+    for certificate, place in above:
+        kept = _kept(certificate, place[0].with_suffix(".crl"), files)[0] if place is not None else []
+        if place is None or not kept:
+            continue
+        placed = {where: [each for each, ca in lists if ca is certificate] for where, lists in held.items()}
+        behind = [where for where, lists in placed.items() if not lists or age_in_order(kept[0]) > max(map(age_in_order, lists))]
+        known = {entry.serial_number for lists in placed.values() for each in lists for entry in each}
+        missing = sum(entry.serial_number not in known for entry in kept[0])
+        if behind or (not held and missing):
+            ca = common_name_of(certificate) or certificate.subject.rfc4514_string()
+            waiting.append(Waiting(ca, place[0].with_suffix(".crl"), behind[0] if behind else None, missing))
+    return tuple(waiting)
+
+
+def findings(waiting: Sequence[Waiting], answers: Answers, data_directory: Path) -> Iterator[Finding]:
+    """Yield that lists wait to be placed, with the command that does it.
+
+    Args:
+        waiting: those of `not_placed`.
+        answers: of the last change.
+        data_directory: of the cluster.
+    """
+    for each in waiting:
+        cure = f"pgssl-wizard renew {data_directory} --crl"
+        if answers.files.crl is None and answers.files.crl_dir is None:
+            name = "files.crl_dir" if each.place is not None and each.place.is_dir() else "files.crl"
+            cure = f"pgssl-wizard apply {data_directory} -a ANSWERS --set {name}={each.place or 'root.crl'} places it: with the answers as they are."
+        what = "1 revoked certificate still gets" if each.revoked == 1 else f"{each.revoked} revoked certificates still get"
+        if each.place is None:
+            told = f"The server has no revocation list, and {each.ca} keeps one: {what} in."
+        elif each.revoked:
+            told = f"The revocation list of {each.ca} is newer than the one that the server has: {what} in."
+        else:
+            told = f"The revocation list of {each.ca} is newer than the one that the server has, and names nobody else."
+        yield Finding("warning" if each.revoked else "info", "crl-not-placed", told, cure, str(each.file), "clients")
+
+
+def _in_file(file: Path | None, cas: Sequence[x509.Certificate]) -> Lists:
+    return _lists(fact_of(file).data or b"", cas) if file is not None else []
+
+
+def _in_directory(directory: Path | None, cas: Sequence[x509.Certificate]) -> Lists:
+    if directory is None:
+        return []
+    from pgssl_wizard.certificates.issuer_hash import FILE_NAME  # noqa: PLC0415 - with it comes `cryptography`
+
+    names = [name for name in sorted(names_in(directory) or ()) if FILE_NAME.fullmatch(name)]
+    return [each for name in names for each in _in_file(directory / name, cas)]
 
 
 Place = tuple[Path, Path]
@@ -143,7 +227,7 @@ def _fact(certificate: x509.Certificate, place: Place | None, files: dict[Path, 
         fact = replace(fact, may_sign=usage.crl_sign)
     if not lists:
         return fact
-    newest = max(lists, key=lambda each: (revocation.number_of(each), each.last_update_utc))
+    newest = max(lists, key=revocation.age_in_order)
     return replace(fact, pem=revocation.to_pem(newest), age=revocation.age_of(newest, now), ends=newest.next_update_utc)
 
 

@@ -90,6 +90,11 @@ def roles_of(changes: Sequence[PlannedFile]) -> tuple[str, ...]:
     return tuple(change.profile.common_name for change in changes if change.role == "kit" and change.profile is not None)
 
 
+def revoked(surroundings: Surroundings) -> frozenset[str]:
+    """Return the roles whose kit the server will refuse: revoked by its CA, whose list the server will have."""
+    return frozenset(kit.role for kit in surroundings.kits if kit.revoked) if surroundings.revocation is not None else frozenset()
+
+
 def who_shows_what(answers: Answers, cluster: Cluster) -> str:
     """Return which roles have a certificate to show, and which that come in over TCP have none, as sentences."""
     with_kit = answers.clients.roles
@@ -191,7 +196,9 @@ def _standing_signer(answers: Answers, surroundings: Surroundings) -> tuple[str,
 
 def _in_the_way(kit: KitFact, why: str, cluster: Cluster) -> Refused:
     hint = "Move it away, or name another clients.directory; a kit is never overwritten."
-    if "life is left" in why or "other intermediates" in why:
+    if kit.revoked:
+        why = "its certificate is revoked"
+    elif "life is left" in why or "other intermediates" in why:
         hint = f"pgssl-wizard renew --clients {cluster.data_directory} makes it anew and keeps the old one beside it."
     return Refused(
         f"Something has the name of the kit for {kit.role} already, and {why}.",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pgssl_wizard.access.attempt import Attempt, ClientCertificate
 from pgssl_wizard.access.decider import Decider
 from pgssl_wizard.access.outcome import Decision
 from pgssl_wizard.answers import Answers
+from pgssl_wizard.certificates.distinguished_name import common_name_in
 from pgssl_wizard.cluster.facts import Cluster, Known, KnownFrom, Session
 from pgssl_wizard.files.hba import Rule
 from pgssl_wizard.files.ident import MapLine
@@ -56,6 +57,7 @@ class Judge:
         memberships: as the server told them; None where nobody could ask: then everybody is taken to be a member of whatever a rule names.
             Who is known got in somehow; taken the other way, nobody behind `+group` would ever be counted as locked out.
         own_ranges: this machine's addresses.
+        revoked: common names whose certificates the server's lists name then: the handshake fails, whatever the rules say.
     """
 
     def __init__(
@@ -67,7 +69,9 @@ class Judge:
         ssl_ca: bool,
         offers_tls: bool,
         maps: Sequence[MapLine] | None = None,
+        revoked: Collection[str] = (),
     ) -> None:
+        self._revoked = frozenset(revoked)
         own = cluster.own_ranges
         if not own:
             # Nobody looked: taken as kindly as memberships are.
@@ -85,7 +89,8 @@ class Judge:
 
     def attempt(self, known: Known, *, tls: bool) -> Attempt:
         """Return the attempt that a known client makes."""
-        certificate = ClientCertificate(_common_name(known.certificate)) if known.certificate and tls else None
+        name = common_name_in(known.certificate) if known.certificate and tls else None
+        certificate = ClientCertificate(name, trusted=name not in self._revoked) if name is not None else None
         roles = self._groups if self._memberships is None else self._memberships.get(known.user, ())
         # A name for which no address was logged fits `all`, and rules for names.
         address = known.address if known.address is not None else known.host_name or None
@@ -168,15 +173,6 @@ def _of_answer(client: NamedClient) -> Known:
         walsender=client.replication,
         certificate=f"CN={client.certificate}" if client.certificate else None,
     )
-
-
-def _common_name(subject: str) -> str:
-    """Return the CN out of pg_stat_ssl's old slash form (`/CN=app`), out of RFC 2253 (`CN=app,O=x`)."""
-    parts = subject.split("/") if subject.startswith("/") else re.split(r"(?<!\\),", subject)
-    for part in parts:
-        if part.strip().upper().startswith("CN="):
-            return re.sub(r"\\([,+\"\\<>;#= ])", r"\1", part.strip()[3:])
-    return ""
 
 
 def _change(judged: Judged, kits: frozenset[str]) -> KnownChange:

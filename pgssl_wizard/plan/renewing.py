@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from pgssl_wizard.answers import Answers
 from pgssl_wizard.cluster.facts import Cluster
@@ -25,11 +26,21 @@ class Upkeep:
         check: for a crontab: looks every morning and sends mail when something falls short.
         renew: for a crontab: renews every week what is due; None where somebody has to be there for it.
         timer: the same for systemd: the text of a timer and of its service; None likewise.
+        keys: the CA's keys that have to be here when `renew` runs; empty where it needs none, or there is no such line.
     """
 
     check: str
     renew: str | None = None
     timer: tuple[str, str] | None = None
+    keys: tuple[Path, ...] = ()
+
+    @property
+    def about_keys(self) -> str | None:
+        """What is to be said of these keys, None for none."""
+        if not self.keys:
+            return None
+        what = "this key" if len(self.keys) == 1 else "these keys"
+        return f"Renewing by timer needs {what} here: {', '.join(map(str, self.keys))}. Without, leave that line out and renew by hand."
 
 
 def check(cluster: Cluster, answers: Answers, renew: frozenset[Renewable]) -> None:
@@ -43,18 +54,12 @@ def check(cluster: Cluster, answers: Answers, renew: frozenset[Renewable]) -> No
         raise Refused(
             "No revocation list is placed on this server by the last answers.",
             where="files.crl",
-            hint=f"pgssl-wizard revoke --renew --ca {answers.certificate.ca_directory} makes that of a CA anew.",
+            hint="Apply the same answers with files.crl (or files.crl_dir) set, which places the lists of the CAs.",
             code="nothing-to-renew",
         )
     if not {"server", "intermediate"} & renew:
         return
-    if cluster.value("ssl") != "on" or cluster.path_of("ssl_cert_file") != answers.files.certificate:
-        raise Refused(
-            "The certificate of these answers is not the one that the server uses.",
-            where=str(answers.files.certificate),
-            hint="Apply the answers first, or name those of the last change with -a.",
-            code="not-in-use",
-        )
+    check_in_use(cluster, answers)
     if source not in _OURS:
         raise Refused(
             "This certificate was signed elsewhere, and only its CA can renew it.",
@@ -130,4 +135,33 @@ def upkeep(plan: Plan, program: str, *, user: str) -> Upkeep:
     command = f"{program} renew --all {directory}"
     service = f"[Unit]\nDescription=Renew the TLS certificates of {plan.data_directory}\n\n[Service]\nType=oneshot\nExecStart={command.replace('%', '%%')}\n"
     timer = "[Timer]\nOnCalendar=weekly\nRandomizedDelaySec=6h\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"
-    return Upkeep(check_line, f"0 3 * * 1  {user}  {command}".replace("%", "\\%"), (timer, service))
+    return Upkeep(check_line, f"0 3 * * 1  {user}  {command}".replace("%", "\\%"), (timer, service), _keys(answers))
+
+
+def _keys(answers: Answers) -> tuple[Path, ...]:
+    """Return the keys with which renewing signs: the CA's above the server, and the root's where its list has to be made anew too."""
+    certificate = answers.certificate
+    root = certificate.ca_directory / "root.key"
+    if certificate.source == "new-ca":
+        lists = answers.files.crl is not None or answers.files.crl_dir is not None
+        middle = certificate.ca_directory / "intermediate.key"
+        return (middle, *([root] if lists else [])) if certificate.intermediate else (root,)
+    if certificate.source == "existing-ca" and certificate.ca_key is not None:
+        return (certificate.ca_key,)
+    return ()
+
+
+def check_in_use(cluster: Cluster, answers: Answers) -> None:
+    """Refuse when the server's certificate is another than that of the answers: renewing it would renew nothing.
+
+    Raises:
+        Refused: names the certificate.
+    """
+    if cluster.value("ssl") == "on" and cluster.path_of("ssl_cert_file") == answers.files.certificate:
+        return
+    raise Refused(
+        "The certificate of these answers is not the one that the server uses.",
+        where=str(answers.files.certificate),
+        hint="Apply the answers first, or name those of the last change with -a.",
+        code="not-in-use",
+    )

@@ -106,8 +106,10 @@ def decide(cluster: Cluster, surroundings: Surroundings, answers: Answers, issue
     for profile in issued.made:
         if answers.clients.ca is None and profile.kind in {"root", "intermediate"} and not profile.keeps_key:
             _for_new_ca(profile, surroundings, answers, work)
+    # What waits to be placed is new enough, and needs no key.
+    anew = "crl" in surroundings.renew and not any(_waits(ca, found) for ca in found.cas)
     for ca in found.cas:
-        due = "crl" in surroundings.renew and ca.age == "current"
+        due = anew and ca.age == "current"
         _for_standing_ca(replace(ca, age="due") if due else ca, surroundings, answers, severity, work)
     placed: list[PlannedFile] = []
     if found.file is not None:
@@ -156,6 +158,14 @@ def cures(plan: Plan, finding: Finding) -> bool:
     """Return whether a finding about revocation lists goes with what the plan puts in their place."""
     rewritten = {path for change in plan.changes if change.role == "crl" for path in (str(change.path), str(change.path.parent))}
     return finding.where in rewritten and (finding.code.startswith("crl-") or finding.code in {"no-crl", "no-crl-dir", "ca-without-crl"})
+
+
+def _waits(ca: ListFact, found: Revocation) -> bool:
+    """Return whether the newest list of a CA is good and stands in its own directory, but not everywhere the server looks."""
+    if ca.age not in {"current", "due"}:
+        return False
+    in_file = found.file is None or ca.pem in {pem for pem, _ in found.in_file}
+    return not in_file or (found.directory is not None and ca.pem not in {pem for pem, _ in found.in_directory.values()})
 
 
 def _for_new_ca(profile: Profile, surroundings: Surroundings, answers: Answers, work: _Work) -> None:

@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pgssl_wizard.certificates import issue, keys
-from pgssl_wizard.certificates.distinguished_name import of_role
+from pgssl_wizard.certificates.distinguished_name import common_name_in, of_role
 from pgssl_wizard.certificates.profiles import Profile
 
 
@@ -25,3 +27,16 @@ def test_it_is_what_openssl_prints(role: str, tmp_path: Path) -> None:
     command = ["openssl", "x509", "-in", str(path), "-noout", "-subject", "-nameopt", "RFC2253"]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert printed.removeprefix("subject=").rstrip("\n") == of_role(role)
+
+
+@given(role=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(lambda text: not text.isspace()))
+def test_the_role_is_found_again_in_its_name(role: str) -> None:
+    assert common_name_in(of_role(role)) == role
+    assert common_name_in(f"O=Example\\, Inc,{of_role(role)},DC=x") == role
+
+
+def test_the_name_is_found_in_the_words_of_pg_stat_ssl_and_of_the_log() -> None:
+    assert common_name_in("/O=Example/CN=Straße") == "Straße"
+    assert common_name_in("/CN=a\\/b") == "a/b"
+    assert common_name_in("CN=\\C3\\9Cn\\C3\\AF x,O=Example") == "Ünï x"
+    assert common_name_in("O=Example") == ""

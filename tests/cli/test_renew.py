@@ -105,6 +105,13 @@ def test_what_is_not_there_is_not_renewed(newest_cluster: RealCluster, shell: Sh
     assert finding["hint"]
 
 
+def test_renewing_a_server_without_tls_says_so_although_nothing_is_due(newest_cluster: RealCluster, shell: Shell) -> None:
+    shell.json("apply", newest_cluster.data_directory)
+    newest_cluster.set(ssl="off")
+    (finding,) = shell.json("renew", newest_cluster.data_directory, code=3)["findings"]
+    assert finding["code"] == "not-in-use"
+
+
 def test_renewing_makes_no_new_ca_and_needs_the_key_of_the_old_one(newest_cluster: RealCluster, shell: Shell) -> None:
     shell.json("apply", newest_cluster.data_directory)
     ca = shell.directory / "ca"
