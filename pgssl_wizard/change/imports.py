@@ -7,15 +7,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pgssl_wizard.change.passphrases import Passphrases
+from pgssl_wizard.cluster.certificates import certificates_beside_key, fact_about, read
+from pgssl_wizard.cluster.imported import COMMAND, asked, passphrase_by_command
 from pgssl_wizard.errors import Refused
+from pgssl_wizard.plan.importing import not_covered
 from pgssl_wizard.plan.model import Plan
-from pgssl_wizard.server import shell_command
 
 if TYPE_CHECKING:
     from pgssl_wizard.certificates.keys import PrivateKey
     from pgssl_wizard.certificates.load import Key, Objects
 
-_COMMAND = "certificate.import_passphrase_command"
+
+def names_not_carried(plan: Plan) -> tuple[str, ...]:
+    """Return the clients' names that an imported certificate does not carry, so that whoever verifies is to be refused by them."""
+    if not asked(plan.answers):
+        return ()
+    place = plan.answers.files.certificate
+    planned = next((change.after for change in plan.changes if change.role in {"server-certificate", "server-pair"}), None)
+    chain = read(planned or certificates_beside_key(place) or b"")
+    leaf = fact_about(chain[0], "server", place) if chain else None
+    return not_covered(leaf, plan.answers) if leaf is not None else ()
+
+
+def what_is_proved(plan: Plan) -> str:
+    """Return by which names the new certificate is met, and by which it is not, in words."""
+    missing = names_not_carried(plan)
+    if not missing:
+        return "the new certificate is met, by every name"
+    return f"the new certificate is met, by every name that it carries; whoever verifies is refused by {', '.join(missing)}"
 
 
 def key_of(
@@ -44,12 +63,25 @@ def key_of(
         data = source.read_bytes()
     except OSError as error:
         raise Refused(f"cannot be read: {error.strerror}", where=str(source), code="unreadable-file") from error
-    for key in _opened(data, plan, passphrases).keys:
+    objects = _opened(data, plan, passphrases)
+    for key in objects.keys:
         if key.public is not None and same_key(key.public, leaf):
             if not isinstance(key.value, PrivateKey):
                 break
             return key_pem(key.value, passphrases.server_key())
-    raise Refused("the key that belongs to the certificate is not in it, or does not open", where=str(source), code="key-mismatch")
+    if _shut(objects):
+        raise Refused(
+            "the key in it asks for a passphrase, and none that is known opens it",
+            where=str(source),
+            hint=f"name a command that prints the passphrase: {COMMAND}",
+            code="key-encrypted",
+        )
+    raise Refused(
+        "the key that belongs to the certificate is not in it",
+        where=str(source),
+        hint="name its file in certificate.import_key",
+        code="key-mismatch",
+    )
 
 
 def _opened(data: bytes, plan: Plan, passphrases: Passphrases) -> Objects:
@@ -63,7 +95,7 @@ def _opened(data: bytes, plan: Plan, passphrases: Passphrases) -> Objects:
     if certificate.passphrase != "none":
         objects = load(data, passphrases.server_key())
     if _shut(objects) and certificate.import_passphrase_command:
-        objects = load(data, shell_command.passphrase(certificate.import_passphrase_command, _COMMAND))
+        objects = load(data, passphrase_by_command(certificate.import_passphrase_command))
     return objects
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,8 +14,10 @@ from pgssl_wizard.cluster.certificates import certificates_beside_key, fact_abou
 from pgssl_wizard.cluster.facts import Cluster, FileFact
 from pgssl_wizard.cluster.reading import fact_of
 from pgssl_wizard.cluster.standing import Imported
+from pgssl_wizard.errors import UnusableInput
 from pgssl_wizard.findings import Finding, Topic
-from pgssl_wizard.server import shell_command
+from pgssl_wizard.server import passphrase
+from pgssl_wizard.server.identity import Identity
 
 if TYPE_CHECKING:
     from pgssl_wizard.certificates.assemble import Assembled, KeyAtHand
@@ -63,7 +66,29 @@ def look(
     found = assemble([_public(given) for given in brought], keys, now)
     # Where no file can be read there is nothing to say of what they hold.
     told = [_finding(fault) for fault in found.faults] if brought or not missing else []
-    return _facts(found, answers, (*missing, *told), opener)
+    if found.leaf is None and (only := _only_cas(brought)) is not None:
+        told = [only, *(finding for finding in told if finding.code not in _KEY_CODES)]
+    facts = _facts(found, answers, (*missing, *told), opener, brought)
+    return facts if facts.key_stands else replace(facts, findings=(*facts.findings, *_about_key(cluster, answers, found, opener)))
+
+
+def passphrase_by_command(command: str) -> bytes:
+    """Return the first line that the command for what is brought prints; it is run as the person, where the person is.
+
+    Raises:
+        UnusableInput: it cannot be run, fails, does not end, or prints nothing.
+    """
+    try:
+        # Percent signs are the person's own here; only the server replaces them.
+        line = command.replace("%", "%%")
+        return passphrase.ask(line, Identity.current(), Path(), os.environ, where=COMMAND)
+    except UnusableInput as error:
+        raise UnusableInput(
+            error.message,
+            where=COMMAND,
+            hint="Try it by hand: it has to print the passphrase as its first line and end, without asking anybody.",
+            code=error.code,
+        ) from None
 
 
 @dataclass(slots=True)
@@ -98,7 +123,7 @@ class _Opener:
 
     def _passphrase(self) -> bytes:
         if self._asked is None:
-            self._asked = shell_command.passphrase(self.command, COMMAND)
+            self._asked = passphrase_by_command(self.command)
         return self._asked
 
 
@@ -151,7 +176,70 @@ def _public(given: Given) -> Given:
     return replace(given, objects=replace(given.objects, keys=tuple(replace(key, value=None) for key in given.objects.keys)))
 
 
-def _facts(found: Assembled, answers: Answers, findings: tuple[Finding, ...], opener: _Opener) -> Imported:
+def _only_cas(brought: Sequence[Given]) -> Finding | None:
+    """Return that there are certificates and all of them are CAs'; None where one may be a server's."""
+    from pgssl_wizard.certificates.given import called  # noqa: PLC0415
+    from pgssl_wizard.certificates.read import is_ca  # noqa: PLC0415
+
+    pool = [(given.path, each.value) for given in brought for each in given.objects.certificates]
+    if not pool or not all(is_ca(each) for _, each in pool):
+        return None
+    facts = [fact_about(each, "root", path) for path, each in pool]
+    # A server's certificate made by `openssl req -x509` says that it is a CA.
+    if any(fact is None or fact.names or "." in fact.common_name for fact in facts):
+        return None
+    who = ", ".join(dict.fromkeys(called(each) for _, each in pool))
+    told = f"There is no server certificate here, only certificates of CAs: {who}."
+    hint = "Add the certificate that the CA made for this server to certificate.import_certificate; it answers a request (certificate.source = request)."
+    return Finding("error", "no-server-certificate", told, hint, str(pool[0][0]), "certificate")
+
+
+def _about_key(cluster: Cluster, answers: Answers, found: Assembled, opener: _Opener) -> Iterator[Finding]:
+    """Yield that the certificate's key is written without the passphrase that it came with, or that nothing here opens it."""
+    from pgssl_wizard.certificates.request import public_sha256  # noqa: PLC0415
+
+    if found.leaf is None or found.key is None or answers.certificate.passphrase != "none":
+        # With a passphrase of its own, what is to open the key is asked at apply.
+        return
+    source = found.key.path
+    objects = opener.objects(source)
+    if objects is None:
+        return
+    own = public_sha256(found.leaf.public_key())
+    key = next((each for each in objects.keys if each.public is not None and public_sha256(each.public) == own), None)
+    if key is None:
+        waits = cluster.requested is not None and source == cluster.requested.key
+        if waits and _shut(objects):
+            what = "does not open it" if opener.command else "is not set"
+            told = f"The key that waited for this certificate asks for a passphrase, and {COMMAND} {what}."
+            hint = f"Name a command that prints the passphrase that the key got with the request: {COMMAND}."
+            yield Finding("error", "key-encrypted", told, hint, str(source), "key")
+    elif _comes_shut(source, key):
+        told = f"The key comes with a passphrase and is written to {answers.files.key} without one: the server then starts by itself."
+        yield Finding("info", "key-passphrase-left-out", told, "To keep one, set certificate.passphrase.", str(source), "key")
+
+
+def _comes_shut(source: Path, key: Key) -> bool:
+    """Whether a key that is open now is of no use without a passphrase; of PKCS#12 the whole file is."""
+    from pgssl_wizard.certificates.load import load  # noqa: PLC0415
+
+    if key.encrypted or key.form != "PKCS#12":
+        return key.encrypted
+    try:
+        return _shut(load(source.read_bytes()))
+    except OSError:
+        return False
+
+
+def _roots_alone(path: Path | None, brought: Sequence[Given]) -> bool:
+    """Whether a file holds nothing but roots, so that clients can be given it."""
+    from pgssl_wizard.certificates.chain import self_signed  # noqa: PLC0415
+
+    inside = [each.value for given in brought if given.path == path for each in given.objects.certificates]
+    return all(self_signed(each) for each in inside)
+
+
+def _facts(found: Assembled, answers: Answers, findings: tuple[Finding, ...], opener: _Opener, brought: Sequence[Given]) -> Imported:
     from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
 
     from pgssl_wizard.certificates.request import public_sha256  # noqa: PLC0415
@@ -184,7 +272,7 @@ def _facts(found: Assembled, answers: Answers, findings: tuple[Finding, ...], op
         root=fact_about(found.root, "root", found.root_file or found.leaf_file) if found.root is not None else None,
         pem=b"".join(each.public_bytes(Encoding.PEM) for each in (found.leaf, *found.between)),
         root_pem=found.root.public_bytes(Encoding.PEM) if found.root is not None else b"",
-        root_file=found.root_file,
+        root_file=found.root_file if _roots_alone(found.root_file, brought) else None,
         key_file=found.key.path if found.key is not None else None,
         public_sha256=own,
         key_stands=any(is_ours(key) for key in keys),

@@ -27,7 +27,8 @@ class Importing:
     """What an import comes to.
 
     Attributes:
-        answers: as far as this certificate can meet them: the names that it covers, the type of its key, the days of its life.
+        answers: as far as this certificate can meet them: the names that it covers before the others, the type of its key, the days
+            of its life.
         issued: in the shape of what is made otherwise: nothing is made.
         files: the server's files and the root, as far as they have to be written, and what waited and is needed no more.
     """
@@ -80,29 +81,34 @@ def decide(cluster: Cluster, surroundings: Surroundings, answers: Answers, key_o
             code="does-not-fit",
         )
     names = parse_names(answers.server.names, "server.names")
-    if brought.leaf is None:
+    own = brought.leaf
+    if own is None:
         first = next(finding for finding in brought.findings if finding.severity == "error")
         raise Refused(first.message, where=first.where, hint=first.hint, code=first.code)
-    covered = tuple(name.text for name in names if covers(brought.leaf, name))
+    # The others are proved to be refused; what needs one name takes the first.
+    covered = [name for name in names if covers(own, name)]
+    others = [name for name in names if name not in covered]
+    if answers.clients.roles and covered and all(name.kind == "wildcard" for name in covered):
+        # Kits take the first name that is no wildcard, and would lead to one by which their role is refused.
+        others = []
+    ordered = tuple(name.text for name in (*covered, *others))
     anchor, root = _anchor(brought, surroundings, answers, cluster)
     if answers.clients.roles and anchor is None:
         raise Refused(
             "The clients' kits need the root of the server's certificate, and it is not among the files.",
-            where=str(brought.leaf.path),
+            where=str(own.path),
             hint="Add it to certificate.import_certificate.",
             code="root-not-given",
         )
     fitted = replace(
         answers,
-        server=replace(answers.server, names=covered or answers.server.names),
-        certificate=replace(
-            answers.certificate, key=_nearest(brought.leaf.key_type), days=max(1, (brought.leaf.not_after - brought.leaf.not_before).days)
-        ),
+        server=replace(answers.server, names=ordered),
+        certificate=replace(answers.certificate, key=_nearest(own.key_type), days=max(1, (own.not_after - own.not_before).days)),
     )
     places.check_blocked(surroundings)
     server = _server_files(brought, cluster, surroundings, answers, key_owner)
     done = _no_longer_waiting(brought, cluster, surroundings)
-    leaf = Profile("server", brought.leaf.common_name, fitted.certificate.key, 0, brought.leaf.issuer, brought.leaf.names)
+    leaf = Profile("server", own.common_name, fitted.certificate.key, 0, own.issuer, own.names)
     said = (*brought.findings, *findings(cluster, brought, answers), *_of_change(cluster, brought, server, anchor))
     return Importing(fitted, Issuing((), leaf, (), {}, anchor, said), (*root, *server, *done))
 
@@ -114,7 +120,7 @@ def findings(cluster: Cluster, brought: Imported, answers: Answers) -> Iterator[
         return
     where = str(leaf.path)
     names = parse_names(answers.server.names, "server.names")
-    missing = [name.text for name in names if not covers(leaf, name)]
+    missing = not_covered(leaf, answers)
     said = ", ".join(leaf.names) or leaf.common_name or "nobody"
     if missing and len(missing) == len(names):
         told = f"The certificate covers none of the names that clients use ({', '.join(missing)}): it is for {said}."
@@ -145,14 +151,19 @@ def findings(cluster: Cluster, brought: Imported, answers: Answers) -> Iterator[
 
 
 def covers(certificate: CertificateFact, name: Name) -> bool:
-    """Return whether a client finds a name in a certificate, as libpq looks: `*` for one label, the common name only without others."""
-    if not certificate.names:
-        return certificate.common_name.lower() == name.text
+    """Return whether a client finds a name in a certificate, as libpq looks: `*` for one label, the common name without others of its kind."""
     known = {_canonical(text) for text in certificate.names}
+    if not any(_is_address(text) == (name.kind == "address") for text in known):
+        known.add(_canonical(certificate.common_name))
     if name.text in known:
         return True
     first, dot, rest = name.text.partition(".")
     return name.kind == "dns" and bool(first and dot) and f"*.{rest}" in known
+
+
+def not_covered(certificate: CertificateFact, answers: Answers) -> tuple[str, ...]:
+    """Return the clients' names that are not in a certificate."""
+    return tuple(name.text for name in parse_names(answers.server.names, "server.names") if not covers(certificate, name))
 
 
 def in_words(fact: CertificateFact) -> tuple[str, ...]:
@@ -165,6 +176,14 @@ def in_words(fact: CertificateFact) -> tuple[str, ...]:
     lines.append(f"valid from {fact.not_before:%Y-%m-%d} to {fact.not_after:%Y-%m-%d}")
     lines.append("signed by itself" if fact.self_signed else f"signed by {fact.issuer}")
     return tuple(lines)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _canonical(text: str) -> str:
@@ -192,7 +211,7 @@ def _nearest(kind: str) -> KeyType:
 def _anchor(
     brought: Imported, surroundings: Surroundings, answers: Answers, cluster: Cluster
 ) -> tuple[Path | None, tuple[PlannedFile, ...]]:
-    """Return what clients need, and the file that has to be written for it: where the root came in a form that libpq does not read."""
+    """Return what clients need, and the file that has to be written for it: where the root did not come as PEM in a file of its own."""
     leaf = brought.leaf
     assert leaf is not None
     if brought.root_file is not None:

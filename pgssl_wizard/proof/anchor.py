@@ -68,7 +68,7 @@ def recorded(data_directory: Path) -> Path | None:
     for directory in directories:
         try:
             journal = json.loads((directory / "journal.json").read_bytes())
-            if journal["state"] in {"applied", "working"} and journal["trust_anchor"]:
+            if journal["state"] in {"applied", "pending", "working"} and journal["trust_anchor"]:
                 return Path(journal["trust_anchor"])
         except (OSError, ValueError, KeyError, TypeError):
             continue

@@ -37,16 +37,23 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One attempt to be made."""
+    """One attempt to be made; `carried`: the server's certificate is meant to cover the host."""
 
     host: str
     sslmode: str
     root: RootGiven
     certificate: CertificateGiven = "none"
+    carried: bool = True
 
 
-def rows(names: Sequence[str], *, client_ca: bool) -> Iterator[Row]:
-    """Return the attempts of a whole proof: every combination for the first name, and verify-full for each other one."""
+def rows(names: Sequence[str], *, client_ca: bool, uncovered: Sequence[str] = ()) -> Iterator[Row]:
+    """Return the attempts of a whole proof: every combination for the first name, and verify-full for each other one.
+
+    Args:
+        names: those that the certificate is meant to cover.
+        client_ca: the server checks clients' certificates.
+        uncovered: names that it is known not to cover.
+    """
     if not names:
         return
     certificates: tuple[CertificateGiven, ...] = ("none", "wrong-ca") if client_ca else ("none",)
@@ -56,10 +63,12 @@ def rows(names: Sequence[str], *, client_ca: bool) -> Iterator[Row]:
                 yield Row(names[0], sslmode, root, certificate)
     for name in names[1:]:
         yield Row(name, "verify-full", "right")
+    for name in uncovered:
+        yield Row(name, "verify-full", "right", carried=False)
 
 
 def expect(promise: Promise, row: Row) -> Verdict:
-    """Return how the attempt ought to end, the names in `row` being names that the certificate is meant to cover."""
+    """Return how the attempt ought to end."""
     match row.sslmode:
         case "disable":
             return promise.plaintext
@@ -74,7 +83,8 @@ def expect(promise: Promise, row: Row) -> Verdict:
         case "require":
             return _encrypted(promise, row)
         case "verify-ca" | "verify-full":
-            return "reject" if row.root == "none" else _encrypted(promise, row)
+            not_found = row.sslmode == "verify-full" and not row.carried
+            return "reject" if row.root == "none" or not_found else _encrypted(promise, row)
         case _:
             raise ValueError(row.sslmode)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +14,12 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from pgssl_wizard.change.apply import apply
 from pgssl_wizard.change.rollback import rollback
+from pgssl_wizard.cli import report
 from pgssl_wizard.errors import Refused, UnusableInput
 from pgssl_wizard.journey import Journey
 from pgssl_wizard.plan.serialise import dump, load, plan_to_json
 from pgssl_wizard.proof.verify import objections, verify
+from pgssl_wizard.server import passphrase
 from tests.change import planning
 from tests.change.test_whole_way import facts_of, plan_for, set_up
 from tests.servers import RealCluster, certificates
@@ -84,7 +88,8 @@ def test_whatever_form_it_comes_in_it_is_served_proved_and_undone(
     assert (cluster.data_directory / "server.key").read_bytes() == LEAF.key_pem
     proof = verify(facts_of(cluster))
     assert proof.holds, objections(proof)
-    anchor = tmp_path / "all.pem" if bring is as_pem else tmp_path / "ca" / "root.crt"
+    anchor = tmp_path / "ca" / "root.crt"
+    assert anchor.read_bytes() == ROOT.pem, "nothing but the root, whatever it was brought with"
     assert (made.trust_anchor, made.trust_anchor_sha256) == (anchor, ROOT.sha256)
     again = set_up(cluster, tmp_path / "ca", **wanted)
     assert (again.id, again.proved) == (None, True)
@@ -149,10 +154,37 @@ def test_names_that_are_missing_are_told_and_the_others_are_proved(newest_cluste
     assert told["names-missing"].severity == "warning"
     assert "gone.example.com" in told["names-missing"].message
     assert "localhost" in told["names-additional"].message
-    made = apply(plan, facts_of(newest_cluster))
-    assert made.proved
-    assert made.proof is not None
-    assert {each.host for each in made.proof.attempts} == {"db.example.com"}
+
+
+@pytest.mark.parametrize("alternative", [True, False])
+def test_names_that_a_certificate_does_not_carry_are_proved_to_be_refused(
+    alternative: bool, newest_cluster: RealCluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also by a certificate with a common name and nothing else; the report says it beside the proof, and a second time."""
+    made_for = certificates.make("db.example.com", *(["db.example.com"] if alternative else []), issuer=ROOT)
+    (tmp_path / "one.pem").write_bytes(made_for.pem + made_for.key_pem + ROOT.pem)
+    wanted: dict[str, object] = {
+        "certificate.source": "import",
+        "certificate.import_certificate": [str(tmp_path / "one.pem")],
+        "server.names": ["localhost", "127.0.0.1", "db.example.com"],
+    }
+    missing = {"localhost", "127.0.0.1"}
+    for attempt in ("first", "again"):
+        plan = plan_for(facts_of(newest_cluster), tmp_path / "ca", wanted)
+        stations: list[str] = []
+        made = apply(plan, facts_of(newest_cluster), report=lambda event: stations.append(event.text))  # noqa: B023
+        assert made.proved, made.findings
+        assert made.proof is not None
+        refused = {each.host: each for each in made.proof.attempts if each.host in missing}
+        assert set(refused) == missing
+        assert {(each.sslmode, each.expected, each.outcome) for each in refused.values()} == {("verify-full", "reject", "reject")}
+        assert "does not match host name" in (refused["localhost"].message or "")
+        assert ("verify-full", "accept") in {(each.sslmode, each.outcome) for each in made.proof.attempts if each.host == "db.example.com"}
+        if attempt == "first":
+            assert any("every name that it carries" in text and "localhost, 127.0.0.1" in text for text in stations)
+        report.change(made, plan)
+        assert "does not cover localhost, 127.0.0.1" in capsys.readouterr().out
+    assert made.id is None
 
 
 def test_who_names_no_names_gets_those_of_the_certificate(newest_cluster: RealCluster, tmp_path: Path) -> None:
@@ -161,6 +193,7 @@ def test_who_names_no_names_gets_those_of_the_certificate(newest_cluster: RealCl
     for key, value in as_pem(tmp_path).items():
         journey.answer(key.replace("__", "."), value, "--set")
     journey.answer("certificate.source", "import", "--set")
+    journey.answer("certificate.ca_directory", str(tmp_path / "ca"), "--set")
     assert journey.make_plan().answers.server.names == tuple(NAMES)
     journey.save_answers(tmp_path / "answers.toml")
     assert tomllib.loads((tmp_path / "answers.toml").read_text())["server"]["names"] == NAMES
@@ -230,3 +263,87 @@ def test_certificate_and_key_may_go_into_one_file(newest_cluster: RealCluster, t
     assert made.proved, made.findings
     assert Path(place).read_bytes() == LEAF.pem + ISSUING.pem + LEAF.key_pem
     assert set_up(newest_cluster, tmp_path / "ca", **wanted, **as_pem(tmp_path)).id is None
+
+
+def test_a_root_that_comes_alone_is_handed_out_as_it_is(stopped_cluster: RealCluster, tmp_path: Path) -> None:
+    """Roots beside it, as while two of them take turns, do no harm."""
+    (tmp_path / "roots.pem").write_bytes(ROOT.pem + certificates.make("Next Root", ca=True).pem)
+    wanted = as_pem(tmp_path)
+    wanted["certificate__import_certificate"] = [str(tmp_path / "all.pem"), str(tmp_path / "roots.pem")]
+    (tmp_path / "all.pem").write_bytes(LEAF.pem + ISSUING.pem)
+    made = set_up(stopped_cluster, tmp_path / "ca", certificate__source="import", server__names=NAMES, **wanted)
+    assert made.trust_anchor == tmp_path / "roots.pem"
+    assert not (tmp_path / "ca" / "root.crt").exists()
+
+
+@pytest.mark.parametrize("with_key", [True, False])
+def test_certificates_of_cas_alone_are_told_to_be_just_that(with_key: bool, stopped_cluster: RealCluster, tmp_path: Path) -> None:
+    """Nobody is asked for a CA's key."""
+    (tmp_path / "chain.pem").write_bytes(ISSUING.pem + ROOT.pem)
+    (tmp_path / "db.key").write_bytes(LEAF.key_pem)
+    named = {"certificate__import_key": str(tmp_path / "db.key")} if with_key else {}
+    files = [str(tmp_path / "chain.pem")]
+    with pytest.raises(Refused, match="no server certificate here, only certificates of CAs: “Company Issuing”, “Company Root”") as refused:
+        set_up(stopped_cluster, tmp_path / "ca", certificate__source="import", certificate__import_certificate=files, **named)
+    assert refused.value.code == "no-server-certificate"
+    assert "import_certificate" in (refused.value.hint or "")
+
+
+def test_a_self_made_certificate_that_calls_itself_a_ca_is_still_asked_its_key(stopped_cluster: RealCluster, tmp_path: Path) -> None:
+    """As `openssl req -x509` makes them."""
+    (tmp_path / "own.pem").write_bytes(certificates.make("db.example.com", ca=True).pem)
+    files = [str(tmp_path / "own.pem")]
+    with pytest.raises(Refused) as refused:
+        set_up(stopped_cluster, tmp_path / "ca", certificate__source="import", certificate__import_certificate=files)
+    assert refused.value.code == "no-key"
+
+
+@pytest.mark.parametrize("bring", [as_pem, as_der, as_pkcs12])
+def test_that_a_key_loses_its_passphrase_is_told_once(
+    bring: Callable[[Path], dict[str, object]], stopped_cluster: RealCluster, tmp_path: Path
+) -> None:
+    """Not of a key that had none, nor where it stands already, nor where the server's key gets one."""
+    wanted: dict[str, object] = {"certificate.source": "import", "server.names": NAMES}
+    wanted |= {key.replace("__", "."): value for key, value in bring(tmp_path).items()}
+
+    def told(**more: str) -> set[str]:
+        plan = plan_for(facts_of(stopped_cluster), tmp_path / "ca", wanted | {key.replace("__", "."): value for key, value in more.items()})
+        return {finding.severity for finding in plan.findings if finding.code == "key-passphrase-left-out"}
+
+    assert told() == (set() if bring is as_pem else {"info"})
+    assert told(certificate__passphrase="command", certificate__passphrase_command="echo secret") == set()
+    apply(plan_for(facts_of(stopped_cluster), tmp_path / "ca", wanted), facts_of(stopped_cluster))
+    assert told() == set()
+
+
+@pytest.mark.parametrize(("command", "words"), [("exec cat '{pipe}'", "did not end within"), ("true", "printed no passphrase")])
+def test_a_passphrase_that_does_not_come_is_told_as_just_that(
+    command: str, words: str, stopped_cluster: RealCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command waits for a pipe that nobody writes into."""
+    monkeypatch.setattr(passphrase, "PATIENCE", 0.2)
+    os.mkfifo(tmp_path / "pipe")
+    wanted = as_pkcs12(tmp_path) | {"certificate__import_passphrase_command": command.format(pipe=tmp_path / "pipe")}
+    with pytest.raises(UnusableInput, match=words) as refused:
+        set_up(stopped_cluster, tmp_path / "ca", certificate__source="import", **wanted)
+    assert refused.value.where == "certificate.import_passphrase_command"
+    assert "by hand" in (refused.value.hint or "")
+
+
+def test_a_command_for_the_passphrase_keeps_its_percent_signs(stopped_cluster: RealCluster, tmp_path: Path) -> None:
+    """Only the server replaces them, in its own."""
+    wanted = as_pkcs12(tmp_path) | {"certificate__import_passphrase_command": "printf '%s %d' xyzzy 42"}
+    set_up(stopped_cluster, tmp_path / "ca", certificate__source="import", server__names=NAMES, **wanted)
+    assert (stopped_cluster.data_directory / "server.key").read_bytes() == LEAF.key_pem
+
+
+def test_a_key_that_was_shut_since_the_plan_names_what_opens_it(stopped_cluster: RealCluster, tmp_path: Path) -> None:
+    wanted: dict[str, object] = {"certificate.source": "import", "server.names": NAMES}
+    wanted |= {key.replace("__", "."): value for key, value in as_pem(tmp_path).items()}
+    plan = plan_for(facts_of(stopped_cluster), tmp_path / "ca", wanted)
+    (tmp_path / "db.key").write_bytes(key_of(LEAF, SECRET))
+    inputs = {path: digest for path, digest in plan.inputs.items() if path != tmp_path / "db.key"}
+    with pytest.raises(Refused) as refused:
+        apply(replace(plan, inputs=inputs), facts_of(stopped_cluster))
+    assert refused.value.code == "key-encrypted"
+    assert "certificate.import_passphrase_command" in (refused.value.hint or "")

@@ -91,6 +91,27 @@ def test_a_request_leaves_the_server_alone_and_its_answer_is_served_and_undone(c
     assert facts_of(cluster).requested == pending
 
 
+def test_a_newer_request_is_not_overwritten_by_undoing_the_import_of_an_older_one(stopped_cluster: RealCluster, tmp_path: Path) -> None:
+    """It is no stranger's doing, and moving it away is all that the undo needs."""
+    set_up(stopped_cluster, tmp_path / "ca", certificate__source="request")
+    before = planning.snapshot(stopped_cluster.base)
+    root = certificates.make("Company Root", ca=True, days=900)
+    (tmp_path / "answer.pem").write_bytes(root.pem + signed(tmp_path / "server.csr", root))
+    answer = {"certificate__source": "request", "certificate__import_certificate": [str(tmp_path / "answer.pem")]}
+    set_up(stopped_cluster, tmp_path / "ca", **answer)
+    set_up(stopped_cluster, tmp_path / "ca", certificate__source="request", certificate__request_file=str(tmp_path / "second.csr"))
+    pending = facts_of(stopped_cluster).requested
+    assert pending is not None
+    with pytest.raises(Refused, match="newer request waits") as caught:
+        rollback(stopped_cluster.data_directory)
+    assert str(pending.key) in caught.value.message
+    for path in (pending.key, pending.record):
+        if str(path) in caught.value.message:
+            path.rename(tmp_path / path.name)
+    assert rollback(stopped_cluster.data_directory).state == "rolled-back"
+    assert planning.snapshot(stopped_cluster.base) == before
+
+
 def test_while_one_request_waits_another_is_refused_and_after_it_is_moved_away_made(stopped_cluster: RealCluster, tmp_path: Path) -> None:
     set_up(stopped_cluster, tmp_path / "ca", certificate__source="request")
     facts = facts_of(stopped_cluster)
@@ -212,3 +233,31 @@ def test_a_request_that_is_cut_short_is_taken_back_whole(
     assert not (tmp_path / "server.csr").exists()
     assert not (stopped_cluster.data_directory / "server.key.requested").exists()
     assert planning.snapshot(stopped_cluster.base) == before
+
+
+def test_a_waiting_key_with_a_passphrase_asks_for_the_command_that_opens_it(stopped_cluster: RealCluster, tmp_path: Path) -> None:
+    """The plan says it already, and with the command the key is opened."""
+    secret = {"certificate__passphrase": "command", "certificate__passphrase_command": "echo xyzzy"}
+    set_up(stopped_cluster, tmp_path / "ca", certificate__source="request", **secret)
+    root = certificates.make("Company Root", ca=True, days=900)
+    (tmp_path / "answer.pem").write_bytes(root.pem + signed(tmp_path / "server.csr", root))
+    answer: dict[str, object] = {"certificate.source": "import", "certificate.import_certificate": [str(tmp_path / "answer.pem")]}
+
+    def told(**more: str) -> list[tuple[str, str]]:
+        wanted = answer | {key.replace("__", "."): value for key, value in more.items()}
+        plan = plan_for(facts_of(stopped_cluster), tmp_path / "ca", wanted | {"certificate.passphrase": "none"})
+        return [(each.severity, each.hint or "") for each in plan.findings if each.code in {"key-encrypted", "key-passphrase-left-out"}]
+
+    (severity, hint), *_ = told()
+    assert severity == "error"
+    assert "certificate.import_passphrase_command" in hint
+    with pytest.raises(Refused) as refused:
+        set_up(
+            stopped_cluster,
+            tmp_path / "ca",
+            certificate__passphrase="none",
+            **{key.replace(".", "__"): value for key, value in answer.items()},
+        )
+    assert (refused.value.code, "certificate.import_passphrase_command" in (refused.value.hint or "")) == ("key-encrypted", True)
+    assert [severity for severity, _ in told(certificate__import_passphrase_command="echo wrong")] == ["error"]
+    assert [severity for severity, _ in told(certificate__import_passphrase_command="echo xyzzy")] == ["info"]

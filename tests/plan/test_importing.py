@@ -10,7 +10,7 @@ import pytest
 
 from pgssl_wizard.certificates.names import parse_name
 from pgssl_wizard.cluster.facts import CertificateFact, PendingRequest
-from pgssl_wizard.cluster.standing import Imported
+from pgssl_wizard.cluster.standing import Imported, KitSigner
 from pgssl_wizard.errors import Refused, UnusableInput
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.plan.importing import covers
@@ -73,10 +73,15 @@ def told(made: Plan) -> dict[str, str]:
         (("*.0.0.5",), "", "10.0.0.5", False),
         (("other.example.com",), "db.example.com", "db.example.com", False),
         ((), "db.example.com", "db.example.com", True),
+        ((), "*.example.com", "db.example.com", True),
+        ((), "db.example.com", "127.0.0.1", False),
+        (("10.0.0.5",), "db.example.com", "db.example.com", True),
+        (("10.0.0.5",), "10.0.0.6", "10.0.0.6", False),
+        (("db.example.com",), "10.0.0.6", "10.0.0.6", True),
     ],
 )
 def test_a_name_is_found_as_libpq_finds_it(names: tuple[str, ...], common: str, name: str, found: bool) -> None:
-    """The star is one label, the common name counts only where there is no other."""
+    """The star is one label, the common name counts only where there is no other of its kind."""
     assert covers(replace(LEAF, names=names, common_name=common), parse_name(name)) is found
 
 
@@ -111,12 +116,30 @@ def test_another_request_goes_on_waiting() -> None:
     ("names", "severity"),
     [(["db.example.com"], None), (["db.example.com", "gone.example.com"], "warning"), (["gone.example.com"], "error")],
 )
-def test_missing_names_are_told_and_only_covered_ones_are_proved(names: list[str], severity: str | None) -> None:
-    """A certificate that covers none of them is not put in place."""
-    made = plan(server__names=names)
+def test_missing_names_are_told_and_come_after_those_that_are_covered(names: list[str], severity: str | None) -> None:
+    """A certificate that covers none of them is not put in place; whoever needs one name takes the first."""
+    made = plan(server__names=list(reversed(names)))
     assert told(made).get("names-missing", "info") == (severity or "info")
-    if severity != "error":
-        assert made.answers.server.names == ("db.example.com",)
+    assert made.answers.server.names == tuple(names)
+
+
+def test_no_kit_leads_to_a_name_by_which_its_role_is_refused() -> None:
+    """Of a wildcard alone no kit can take a name."""
+    star = replace(BROUGHT, leaf=replace(LEAF, names=("*.example.com",)))
+    names = ["localhost", "*.example.com"]
+    assert plan(star, server__names=names).answers.server.names == ("*.example.com", "localhost")
+    signer = KitSigner(HOME / "clients.crt", HOME / "clients.key", "Clients' CA", key_exists=True, key_fits=True)
+    with_kit = building.plan(
+        cluster(),
+        None,
+        {"imported": star, "kit_signer": signer},
+        certificate__source="import",
+        certificate__import_certificate=[str(HOME / "answer.pem")],
+        server__names=names,
+        clients__roles=["app"],
+        clients__ca=str(HOME / "clients.crt"),
+    )
+    assert with_kit.answers.server.names == ("*.example.com",)
 
 
 def test_names_beyond_those_are_told() -> None:

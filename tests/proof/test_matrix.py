@@ -100,3 +100,11 @@ def test_every_other_name_is_tried_with_verify_full_and_the_right_root() -> None
 def test_without_a_name_there_is_nothing_to_try() -> None:
     """A certificate without names promises nothing."""
     assert list(rows([], client_ca=True)) == []
+
+
+def test_a_name_that_the_certificate_does_not_carry_is_tried_once_and_refused() -> None:
+    """By whoever verifies it; the rest of the table is as it was."""
+    table_with = list(rows(["db"], client_ca=False, uncovered=["other"]))
+    assert table_with[:-1] == list(rows(["db"], client_ca=False))
+    other = table_with[-1]
+    assert (other.host, other.sslmode, other.root, expect(REQUIRED, other)) == ("other", "verify-full", "right", "reject")

@@ -236,3 +236,14 @@ def test_names_come_from_the_certificate_when_none_are_given(newest_cluster: Rea
     certificate = fact(read_certificates(path.read_bytes())[0], "server", path)
     proof = verify(dataclasses.replace(known, certificates=(certificate,)))
     assert {each.host for each in proof.attempts} == set(NAMES)
+
+
+def test_names_known_not_to_be_covered_have_to_be_refused(newest_cluster: RealCluster) -> None:
+    """They are tried, and one that is let in all the same is objected to."""
+    newest_cluster.serve_tls(*NAMES)
+    known = facts(newest_cluster)
+    proof = verify(known, names=(*NAMES, "db.example.com"), uncovered=("db.example.com",))
+    assert proof.holds, objections(proof)
+    told = [(each.sslmode, each.expected, each.outcome) for each in proof.attempts if each.host == "db.example.com"]
+    assert told == [("verify-full", "reject", "reject")]
+    assert "was to reject and did accept" in (objections(verify(known, names=NAMES, uncovered=NAMES[1:])) or "")
