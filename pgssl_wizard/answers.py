@@ -29,6 +29,9 @@ ProtocolProfile = Literal["modern", "intermediate", "server-default", "custom"]
 Encryption = Literal["optional", "required"]
 ClientCertificates = Literal["none", "optional", "verify-ca", "verify-full", "cert"]
 
+#: The choices of `clients.certificates`, and of a single rule, that let nobody in without a certificate.
+DEMANDS = frozenset({"verify-ca", "verify-full", "cert"})
+
 
 @dataclass(frozen=True, slots=True)
 class ServerAnswers:
@@ -112,8 +115,7 @@ class ClientAnswers:
     @property
     def demanded(self) -> bool:
         """Whether any rule lets nobody in without a certificate."""
-        demands = {"verify-ca", "verify-full", "cert"}
-        return self.certificates in demands or any(each.certificates in demands for each in self.rule)
+        return self.certificates in DEMANDS or any(each.certificates in DEMANDS for each in self.rule)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,8 @@ def access(
      "certificate": {"cn": "app", "dn": "CN=app,O=Example", "trusted": true}, "replication": false,
      "roles": ["staff"], "host_name": null}
 
-    on one line. What is left out is null or false: no address means the Unix socket. "accept" means that the rule's method
+    on one line. What is left out is null or false: no address means the Unix socket. Only a certificate is trusted unless the
+    line says that it is not. "accept" means that the rule's method
     takes over, and that its password is still to be given. For a running server, memberships that an attempt does not list
     are asked from it once.
     """  # noqa: D301 - click's mark of a paragraph that stays as it is

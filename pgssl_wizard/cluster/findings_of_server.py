@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pgssl_wizard.cluster.facts import Cluster, ServerSays
 from pgssl_wizard.cluster.names import listen_entries
+from pgssl_wizard.files.values import boolean
 from pgssl_wizard.findings import Finding
 
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -31,7 +32,14 @@ def of_server(cluster: Cluster, left_pid: int | None) -> Iterator[Finding]:
                 str(cluster.data_directory / "postmaster.pid"),
             )
     else:
-        if cluster.value("ssl") == "on" and cluster.tls_answers is False:
+        if cluster.value("ssl") == "on" and cluster.tls_answers is False and _waits_for_restart(cluster):
+            yield Finding(
+                "warning",
+                "tls-waits-for-restart",
+                "ssl is on, but the server has no TLS yet: its key asks for a passphrase that no reload can give.",
+                "Restart it, with the passphrase at hand; a reload before puts rules in force that ask for TLS.",
+            )
+        elif cluster.value("ssl") == "on" and cluster.tls_answers is False:
             yield Finding(
                 "warning",
                 "tls-not-loaded",
@@ -48,6 +56,11 @@ def of_server(cluster: Cluster, left_pid: int | None) -> Iterator[Finding]:
         else:
             yield from _said(cluster, cluster.server)
     yield from _reach(cluster)
+
+
+def _waits_for_restart(cluster: Cluster) -> bool:
+    by_reload = cluster.value("ssl_passphrase_command") and boolean(cluster.value("ssl_passphrase_command_supports_reload"))
+    return cluster.key_encrypted and not by_reload
 
 
 def _said(cluster: Cluster, said: ServerSays) -> Iterator[Finding]:

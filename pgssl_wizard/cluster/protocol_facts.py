@@ -87,13 +87,17 @@ def dh_of(cluster: Cluster, fact: FileFact) -> dh.DhParameters:
     if fact.data is None:
         why = "It does not exist" if not fact.exists else f"It cannot be read: {fact.problem}"
         return dh.DhParameters(problem=f"{why}, and the server would not start.", hint="Name a PEM file with Diffie-Hellman parameters.")
+    judged = dh.judge(fact.data)
+    if judged.problem:
+        # What is no parameters at all is not made better by a mode: it may even be a key.
+        return judged
     server = Identity.of(cluster.uid, cluster.gid)
     if reachable_by(cluster.uid, fact.path, gids=server.groups) is not None:
         return dh.DhParameters(
             problem=f"The server's user {server.name} cannot read it, and the server would not start.",
             hint="It is no secret: mode 0644, in a directory that everybody may pass.",
         )
-    return dh.judge(fact.data)
+    return judged
 
 
 def _place(postgres: Path, uid: int, gid: int, pid: int | None) -> tls_library.Place | None:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+from pgssl_wizard.answers import DEMANDS, Answers
 from pgssl_wizard.cluster.facts import Cluster
 from pgssl_wizard.files.hba import Rule
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.plan import kits, passphrase, revocation
 from pgssl_wizard.plan.model import Plan
+from pgssl_wizard.rule_answers import RuleAnswer
 
 #: Findings about a cluster after which no plan can be made.
 STOPPING = frozenset(
-    {"settings-syntax-error", "setting-unknown", "settings-unreadable", "rules-unreadable", "rule-error", "unreadable-file"}
+    {"settings-syntax-error", "setting-unknown", "settings-unreadable", "rules-unreadable", "rule-error", "unreadable-file", "foreign-link"}
 )
 
 #: Findings that turning TLS on cures.
-_CURED_BY_TLS = frozenset({"tls-off", "hostssl-without-tls", "ssl-not-in-force", "tls-not-loaded"})
+_CURED_BY_TLS = frozenset({"tls-off", "hostssl-without-tls", "ssl-not-in-force", "tls-not-loaded", "tls-waits-for-restart"})
 
 #: What `goes-live-too` says again.
 _SAID_BY_THE_PLAN = frozenset({"pending-edits", "pending-rules"})
@@ -174,7 +176,7 @@ def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
         say(
             "warning",
             "client-certificates-required",
-            f"Every client over TCP must show a certificate of this CA; whoever has none is refused. {kits.who_shows_what(answers, cluster)}",
+            f"{_who_must_show(answers)} must show a certificate of this CA; whoever has none is refused. {kits.who_shows_what(answers, cluster)}",
             "Name roles in clients.roles, or issue the certificates before you apply; or choose “optional” as a first step.",
             None,
             "clients",
@@ -254,10 +256,20 @@ def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
             "restart-needed",
             "The running server does not notice its new group; it needs a restart before it can read the key."
             if by_group
-            else "No reload can open the key: the running server goes on as it is until its restart, and a restart is what to plan now.",
+            else "No reload can open the key: its certificate counts only after a restart, and a restart is what to plan now.",
             None,
             None,
             "apply",
+        )
+    if plan.effective == "restart-needed" and cluster.value("ssl") != "on" and any(each.action != "keep" for each in plan.rules):
+        say(
+            "warning",
+            "rules-before-tls",
+            "Until the restart there is no TLS, and whoever reloads the server before it puts the new rules in force: then nobody who "
+            "must use TLS gets in.",
+            "Restart right after the change; or choose clients.encryption = “optional” first, and tighten after the restart.",
+            str(cluster.hba_file),
+            "rules",
         )
     if cluster.openssl_version is None and answers.protocol.profile != "server-default":
         say(
@@ -311,6 +323,18 @@ def _former_signer(plan: Plan, cluster: Cluster) -> str | None:
     authority_is_new = any(profile.kind in {"root", "self-signed"} for profile in plan.issue)
     same = not authority_is_new and f"CN={new.issuer}" in now.issuer.replace(" = ", "=")
     return None if same else ("itself" if now.self_signed else now.issuer)
+
+
+def _who_must_show(answers: Answers) -> str:
+    """Return the clients whose rules demand a certificate, as the subject of a sentence."""
+    if answers.clients.certificates in DEMANDS:
+        free = [each for each in answers.clients.rule if each.certificates is not None and each.certificates not in DEMANDS]
+        return "Every client over TCP" if not free else f"Every client over TCP but those of {_rules(free)}"
+    return f"Clients of {_rules([each for each in answers.clients.rule if each.certificates in DEMANDS])}"
+
+
+def _rules(answers: Sequence[RuleAnswer]) -> str:
+    return ("the rule " if len(answers) == 1 else "the rules ") + ", ".join(f"“{each.match}”" for each in answers)
 
 
 def _ways_in(plan: Plan, cluster: Cluster, say: Callable[..., None]) -> None:

@@ -83,7 +83,7 @@ def make_plan(cluster: Cluster, surroundings: Surroundings, answers: Answers) ->
             changes.append(PlannedFile(path, "create", role, "tls", like.mode, like.uid, like.gid, like.owner, after=data))
         elif data != cluster.files[path].data:
             changes.append(files.modified(cluster, path, data, role, "tls"))
-    rules_edit = rules.UNTOUCHED if surroundings.renew else rules.edit(cluster, answers)
+    rules_edit = rules.UNTOUCHED if surroundings.renew else rules.edit(cluster, answers, kits.revoked(surroundings))
     changes += [files.modified(cluster, path, data, "rules", "rules") for path, data in rules_edit.files.items()]
     if rules_edit.maps is not None:
         changes.append(files.maps_file(cluster, rules_edit.maps))
@@ -108,7 +108,7 @@ def make_plan(cluster: Cluster, surroundings: Surroundings, answers: Answers) ->
         effective=_effective(cluster, surroundings, answers, changes),
         issue=issued.made,
         ciphers=protocol.ciphers_of(surroundings.offer, issued.leaf.key),
-        weaknesses=protocol.weaknesses(answers, surroundings.offer),
+        weaknesses=protocol.weaknesses(cluster, answers, surroundings.offer),
         asks=passphrase.asked(answers, changes, ca_key_shut=issued.asks_ca or for_clients.asks_ca or lists.asks_ca),
     )
     found: tuple[Finding, ...] = (*issued.findings, *for_clients.findings, *lists.findings)
@@ -232,16 +232,29 @@ def _inputs(cluster: Cluster, surroundings: Surroundings, new: Iterable[Path]) -
 
 
 def _new_directories(changes: list[PlannedFile], cluster: Cluster, surroundings: Surroundings, answers: Answers) -> tuple[PlannedFile, ...]:
-    """Return the directories that have to be made, outer ones first."""
+    """Return the directories that have to be made, outer ones first.
+
+    Raises:
+        Refused: something else stands at the place of one.
+    """
     made: dict[Path, PlannedFile] = {}
     for change in changes:
         if change.action != "create":
             continue
-        missing = [
-            directory
-            for directory in (change.path.parent, *change.path.parent.parents)
-            if directory in surroundings.directories and not surroundings.directories[directory].exists
+        above = [
+            surroundings.directories[place]
+            for place in (change.path.parent, *change.path.parent.parents)
+            if place in surroundings.directories
         ]
+        for fact in above:
+            if fact.problem:
+                raise Refused(
+                    f"A directory is needed at {fact.path}, and {fact.problem}.",
+                    where=str(fact.path),
+                    hint="Name another place, or move that away.",
+                    code="in-the-way",
+                )
+        missing = [fact.path for fact in above if not fact.exists]
         for directory in reversed(missing):
             if directory in made:
                 continue

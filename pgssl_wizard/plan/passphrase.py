@@ -81,8 +81,9 @@ def findings(plan: Plan, cluster: Cluster) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "asks-at-start",
-            "The server asks for the passphrase at its terminal at every start: it does not come up by itself after a reboot, nor from systemd.",
-            "A passphrase command does it without anybody there.",
+            "The server asks for the passphrase at its terminal at every start: it comes up neither by itself after a reboot, nor by systemd "
+            "or pg_ctl, which give it no terminal.",
+            "Only `postgres -D` in the foreground asks. A passphrase command does it without anybody there.",
             where,
             "key",
         )

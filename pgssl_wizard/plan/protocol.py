@@ -56,17 +56,27 @@ def check(cluster: Cluster, surroundings: Surroundings, answers: Answers) -> Non
         )
 
 
-def weaknesses(answers: Answers, offer: Offer | None) -> tuple[Weakness, ...]:
-    """Return what of the answers costs a word; what stood in the files before and stays is not asked about again."""
+def weaknesses(cluster: Cluster, answers: Answers, offer: Offer | None) -> tuple[Weakness, ...]:
+    """Return what of the answers costs a word; what stood in the files before and stays is not asked about again where TLS is on already."""
     protocol = answers.protocol
-    if protocol.profile != "custom":
+    if protocol.profile not in {"custom", "server-default"}:
         return ()
+    anew = _turned_on(cluster)
     found: list[Weakness] = []
-    if offer is not None and (protocol.ciphers or protocol.tls13_ciphers) and any(suite.bits == 0 for suite in offer.suites):
+    if offer is not None and (anew or protocol.ciphers or protocol.tls13_ciphers) and any(suite.bits == 0 for suite in offer.suites):
         found.append("null-ciphers")
-    if protocol.minimum in OLD_VERSIONS or protocol.maximum in OLD_VERSIONS:
+    minimum, maximum = protocol.minimum, protocol.maximum
+    if anew:
+        minimum = minimum or cluster.value("ssl_min_protocol_version")
+        maximum = maximum or cluster.value("ssl_max_protocol_version")
+    if minimum in OLD_VERSIONS or maximum in OLD_VERSIONS:
         found.append("weak-protocol")
     return tuple(found)
+
+
+def _turned_on(cluster: Cluster) -> bool:
+    """Whether the change switches TLS on, so that a list that stood idle begins to count."""
+    return cluster.value("ssl") != "on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +103,7 @@ def preview(cluster: Cluster, surroundings: Surroundings, answers: Answers, chan
         answers,
         settings=changed,
         ciphers=ciphers,
-        weaknesses=weaknesses(answers, surroundings.offer),
+        weaknesses=weaknesses(cluster, answers, surroundings.offer),
     )
     try:
         check(cluster, surroundings, answers)
@@ -110,7 +120,7 @@ def findings(plan: Plan, cluster: Cluster, surroundings: Surroundings) -> tuple[
     """
     found = [*_of_weakness(plan), *_of_host(cluster, plan.ciphers)]
     if plan.ciphers is not None:
-        found += [*_of_versions(plan.ciphers), *_of_suites(plan, plan.ciphers), *_of_sessions(plan, plan.ciphers, cluster)]
+        found += [*_of_versions(plan.ciphers), *_of_suites(plan, plan.ciphers, cluster), *_of_sessions(plan, plan.ciphers, cluster)]
     found += _of_groups(plan, cluster)
     if surroundings.dh is not None and plan.ciphers is not None and not any(s.exchange == "DHE" for s in plan.ciphers.usable):
         found.append(
@@ -126,7 +136,7 @@ def _where(plan: Plan, code: str) -> str:
     protocol = plan.answers.protocol
     if protocol.profile != "custom":
         return "protocol.profile"
-    by_list = code == "no-suite-for-key" or (code == "no-usual-client" and not protocol.maximum)
+    by_list = code in {"no-suite-for-key", "broken-suites"} or (code == "no-usual-client" and not protocol.maximum)
     return "protocol.ciphers" if by_list else "protocol.maximum" if protocol.maximum else "protocol.minimum"
 
 
@@ -267,7 +277,7 @@ def _by_host(ciphers: Ciphers, version: str) -> bool:
     return version == "TLSv1.2" and bool(listed) and not allowed
 
 
-def _of_suites(plan: Plan, ciphers: Ciphers) -> Iterator[Finding]:
+def _of_suites(plan: Plan, ciphers: Ciphers, cluster: Cluster) -> Iterator[Finding]:
     below = [version for version in ciphers.asked_versions if version != "TLSv1.3"]
     if below and ciphers.versions == ("TLSv1.3",) and not _by_host(ciphers, below[-1]):
         ours = "ssl_ciphers" in plan.settings or bool(plan.issue)
@@ -292,8 +302,12 @@ def _of_suites(plan: Plan, ciphers: Ciphers) -> Iterator[Finding]:
     broken = [suite for suite in ciphers.usable if suite.broken]
     if broken and plan.answers.protocol.profile in {"server-default", "custom"}:
         names = ", ".join(suite.name for suite in broken[:3])
+        # Under TLS that is on already the clients live with them; no change of ours begins to offer them.
         yield _say(
-            "warning", "broken-suites", f"The server's own list offers {names}: {broken[0].broken}.", "Choose the profile intermediate."
+            "error" if _turned_on(cluster) else "warning",
+            "broken-suites",
+            f"The server's own list offers {names}: {broken[0].broken}.",
+            "Choose the profile intermediate.",
         )
 
 

@@ -21,7 +21,7 @@ class _Passphrase(TypedDict, total=False):
     passphrase_reload: bool
 
 
-def recommend(cluster: Cluster, base: Path) -> Answers:
+def recommend(cluster: Cluster, base: Path, *, lets_plaintext_in: bool = False) -> Answers:
     """Return a complete set of answers.
 
     What an authority has signed for this server already stays as it is, so that doing it again changes nothing.
@@ -29,6 +29,8 @@ def recommend(cluster: Cluster, base: Path) -> Answers:
     Args:
         cluster: what is there.
         base: the directory that relative paths of the answers mean; the CA goes below it.
+        lets_plaintext_in: the last change left plaintext allowed. Then it stays so until somebody says otherwise: who comes in
+            that way may be silent today.
     """
     place = tls_directory(cluster)
     names = tuple(found.name for found in cluster.found_names if found.recommended) or ("localhost",)
@@ -51,7 +53,7 @@ def recommend(cluster: Cluster, base: Path) -> Answers:
         files=files,
         protocol=_protocol(cluster),
         clients=ClientAnswers(
-            encryption="optional" if plaintext_sessions(cluster) or _plaintext_logged(cluster) else "required",
+            encryption="optional" if lets_plaintext_in or plaintext_sessions(cluster) or _plaintext_logged(cluster) else "required",
             directory=beside(cluster, base, "clients"),
         ),
     )

@@ -63,7 +63,7 @@ WORDS: dict[str, ProfileWords] = {
     "server-default": ProfileWords(
         "The server's own",
         "TLS 1.2 and newer",
-        "PostgreSQL's built-in lists; these settings stay as they are",
+        "the settings as they stand: PostgreSQL's built-in lists where no file names others",
         "some suites without forward secrecy stay allowed",
         "TLS 1.2",
     ),

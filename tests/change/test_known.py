@@ -158,3 +158,16 @@ def test_the_logs_of_a_server_that_is_down_are_found_too(tmp_path: Path, newest_
         monkeypatch.setattr("pgssl_wizard.cluster.known.DEBIAN_LOGS", tmp_path)
         (tmp_path / f"postgresql-{newest_major}-main.log").write_bytes(plain.log_file.read_bytes())
         assert [each.user for each in facts_of(plain).logged if each.application == "cron"] == ["app"]
+
+
+def test_doing_it_again_tightens_nothing_although_the_log_has_forgotten_who_comes_in_plaintext(cluster: RealCluster, shell: Shell) -> None:
+    log_connections(cluster)
+    come(cluster).close()
+    assert shell.json("apply", cluster.data_directory)["change"]["proved"] is True
+    rules = cluster.hba_file.read_bytes()
+    cluster.log_file.write_bytes(b"")
+    again = shell.json("plan", cluster.data_directory)
+    assert (again["changes"], again["settings"]) == ([], {})
+    assert shell.json("apply", cluster.data_directory)["change"]["id"] is None
+    assert cluster.hba_file.read_bytes() == rules
+    assert shell.json("apply", cluster.data_directory, "--set", "clients.encryption=required")["change"]["proved"] is True

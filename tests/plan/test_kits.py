@@ -123,3 +123,19 @@ def test_the_settings_in_a_kit_name_the_first_real_name_and_the_servers_port() -
     assert connection(answers(found, server__names=["*.example.com"]), found).host is None
     assert connection(answers(found), found).port == 6543
     assert connection(answers(cluster()), cluster()).port == 5432
+
+
+def test_it_is_said_which_clients_must_show_a_certificate_where_only_some_rules_ask_for_one() -> None:
+    rule = "host all all 127.0.0.1/32 scram-sha-256"
+    only = plan(server("app"), clients__rule=[{"match": rule, "certificates": "verify-full"}])
+    every = plan(server("app"), clients__certificates="cert", clients__rule=[{"match": rule, "certificates": "none"}])
+    told = [next(each.message for each in made.findings if each.code == "client-certificates-required") for made in (only, every)]
+    assert told[0].startswith(f"Clients of the rule “{rule}” must show")
+    assert told[1].startswith(f"Every client over TCP but those of the rule “{rule}” must show")
+
+
+def test_a_file_where_a_directory_is_needed_is_refused() -> None:
+    standing = FileFact(HOME / "ca", HOME / "ca", exists=True, problem="it is no directory")
+    with pytest.raises(Refused, match="it is no directory") as caught:
+        plan(cluster(), around={"directories": {HOME / "ca": standing}})
+    assert (caught.value.code, caught.value.where) == ("in-the-way", str(HOME / "ca"))

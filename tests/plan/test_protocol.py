@@ -215,3 +215,28 @@ def test_another_expansion_is_another_plan() -> None:
     assert first.hash != second.hash
     assert first.ciphers is not None
     assert first.ciphers.offer.asked == Question(curve="prime256v1")
+
+
+@pytest.mark.parametrize("profile", ["server-default", "custom"])
+def test_a_broken_list_that_stood_idle_is_refused_when_tls_is_turned_on(profile: str) -> None:
+    """Clients that live with it already are another matter."""
+    weak = offer(*GOOD, "ECDHE-ECDSA-DES-CBC3-SHA")
+    given: dict[str, Any] = {"protocol__profile": profile}
+    with pytest.raises(Refused, match="Sweet32") as caught:
+        building.plan(building.cluster(), around={"offer": weak}, **given)
+    assert caught.value.code == "broken-suites"
+    assert caught.value.where in {"protocol.profile", "protocol.ciphers"}
+    on = building.cluster({building.CONF: building.INITDB_CONF + "ssl = on\n"})
+    assert codes(building.plan(on, around={"offer": weak}, **given))["broken-suites"] == "warning"
+
+
+def test_a_list_without_encryption_that_stood_idle_costs_a_word_when_tls_is_turned_on() -> None:
+    idle = offer(*GOOD, "ECDHE-ECDSA-NULL-SHA", minimum="TLSv1", level=0)
+    off, on = (
+        building.cluster({building.CONF: f"{building.INITDB_CONF}ssl = {value}\nssl_min_protocol_version = 'TLSv1'\n"})
+        for value in ("off", "on")
+    )
+    given: dict[str, Any] = {"protocol__profile": "server-default"}
+    made = building.plan(off, around={"offer": idle}, **given)
+    assert made.weaknesses == ("null-ciphers", "weak-protocol")
+    assert building.plan(on, around={"offer": idle}, **given).weaknesses == ()
