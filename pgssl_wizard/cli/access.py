@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from pgssl_wizard.cli.calling import Call, PathArgument, command
+from pgssl_wizard.cli.calling import Call, PathArgument, command, known_major
 from pgssl_wizard.cli.wizard import say
 from pgssl_wizard.errors import ExitCode, Refused, UnusableInput
 from pgssl_wizard.files.versions import NEWEST, OLDEST
@@ -189,15 +189,7 @@ def _major(version: str | None) -> int:
             hint=f"Name it: {OLDEST} to {NEWEST}.",
             code="usage",
         )
-    found = re.fullmatch(r"\s*(\d{1,4})(?:\.\d+|beta\d+|rc\d+|devel)?\s*", version, re.ASCII)
-    if not found or not OLDEST <= int(found[1]) <= NEWEST:
-        raise UnusableInput(
-            f"PostgreSQL {version} is not known here.",
-            where="--server-version",
-            hint=f"Known are {OLDEST} to {NEWEST}.",
-            code="unknown-version",
-        )
-    return int(found[1])
+    return known_major(version)
 
 
 def _check(ground: _Ground) -> None:

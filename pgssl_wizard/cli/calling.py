@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from pgssl_wizard.answers import Given, parse_set, read_file
 from pgssl_wizard.cli.options import working_directory
 from pgssl_wizard.cli.wizard import say
 from pgssl_wizard.errors import ExitCode, Refused, UnusableInput, WizardError
+from pgssl_wizard.files.versions import NEWEST, OLDEST
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.journey import Journey
 
@@ -255,3 +257,20 @@ CONFIRM_OPTION = click.option(
     metavar="SECONDS",
     help="Put everything back after so many seconds (10 to 86400) unless `confirm` comes first.",
 )
+
+
+def known_major(version: str) -> int:
+    """Return the major of a version that was named with `--server-version`; `17.4` is 17.
+
+    Raises:
+        UnusableInput: none that is known.
+    """
+    found = re.fullmatch(r"\s*(\d{1,4})(?:\.\d+|beta\d+|rc\d+|devel)?\s*", version, re.ASCII)
+    if not found or not OLDEST <= int(found[1]) <= NEWEST:
+        raise UnusableInput(
+            f"PostgreSQL {version} is not known here.",
+            where="--server-version",
+            hint=f"Known are {OLDEST} to {NEWEST}.",
+            code="unknown-version",
+        )
+    return int(found[1])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from pgssl_wizard.cli.calling import Call, PathArgument, command
+from pgssl_wizard.cli.calling import Call, PathArgument, command, known_major
 from pgssl_wizard.cli.report import MARKS, paint
 from pgssl_wizard.cli.wizard import say
 from pgssl_wizard.cluster.reading import configuration, owner_in_words
@@ -149,15 +149,7 @@ def _major(version: str | None) -> int:
     """
     if version is None:
         return NEWEST
-    found = re.fullmatch(r"\s*(\d{1,4})(?:\.\d+|beta\d+|rc\d+|devel)?\s*", version, re.ASCII)
-    if not found or not OLDEST <= int(found[1]) <= NEWEST:
-        raise UnusableInput(
-            f"PostgreSQL {version} is not known here.",
-            where="--server-version",
-            hint=f"Known are {OLDEST} to {NEWEST}.",
-            code="unknown-version",
-        )
-    return int(found[1])
+    return known_major(version)
 
 
 def _try_if_unknown(reader: _Reader, path: Path, given: str | None) -> None:
