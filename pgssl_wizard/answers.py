@@ -12,12 +12,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pgssl_wizard.certificates.profiles import KeyType
 from pgssl_wizard.errors import UnusableInput
 from pgssl_wizard.known_clients import NamedClient, parse, to_table
-from pgssl_wizard.rule_answers import MapAnswer, RuleAnswer
+from pgssl_wizard.rule_answers import DEMANDS, Certificates, MapAnswer, RuleAnswer
 from pgssl_wizard.toml_lines import key_lines
 
 T = TypeVar("T")
@@ -27,10 +27,6 @@ KeyPassphrase = Literal["none", "command", "prompt"]
 Source = Literal["self-signed", "new-ca", "existing-ca", "request", "import"]
 ProtocolProfile = Literal["modern", "intermediate", "server-default", "custom"]
 Encryption = Literal["optional", "required"]
-ClientCertificates = Literal["none", "optional", "verify-ca", "verify-full", "cert"]
-
-#: The choices of `clients.certificates`, and of a single rule, that let nobody in without a certificate.
-DEMANDS = frozenset({"verify-ca", "verify-full", "cert"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +94,7 @@ class ClientAnswers:
     """`[clients]`: who must use TLS, who must show a certificate, and whose certificates count."""
 
     encryption: Encryption = "required"
-    certificates: ClientCertificates = "none"
+    certificates: Certificates = "none"
     ca: Path | None = None
     roles: tuple[str, ...] = ()
     directory: Path = Path("clients")
@@ -250,7 +246,7 @@ QUESTIONS: Mapping[str, Question] = {
             "choice",
             "what clients must show",
             "none",
-            ("none", "optional", "verify-ca", "verify-full", "cert"),
+            get_args(Certificates),
         ),
         Question("clients.name", "choice", "what of a certificate names the role; DN since 14", "CN", ("CN", "DN")),
         Question("clients.ca", "path", "PEM for ssl_ca_file when it is not our own CA", ""),
@@ -300,7 +296,7 @@ QUESTIONS: Mapping[str, Question] = {
                     "choice",
                     "what clients must show",
                     None,
-                    ("none", "optional", "verify-ca", "verify-full", "cert"),
+                    get_args(Certificates),
                 ),
                 Question("clients.rule.map", "string", "the map that translates names"),
             ),

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pgssl_wizard.answers import DEMANDS, Answers, Given, complete
+from pgssl_wizard.answers import Answers, Given, complete
 from pgssl_wizard.errors import Refused, UnusableInput, WizardError
+from pgssl_wizard.rule_answers import DEMANDS
 
 if TYPE_CHECKING:
     from pgssl_wizard.change.model import Change, Event

@@ -9,7 +9,10 @@ from typing import Any, Literal
 from pgssl_wizard.errors import UnusableInput
 
 RuleEncryption = Literal["leave", "optional", "required"]
-RuleCertificates = Literal["none", "optional", "verify-ca", "verify-full", "cert"]
+Certificates = Literal["none", "optional", "verify-ca", "verify-full", "cert"]
+
+#: Those that let nobody in without a certificate.
+DEMANDS = frozenset({"verify-ca", "verify-full", "cert"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class RuleAnswer:
     match: str
     file: str = ""
     encryption: RuleEncryption | None = None
-    certificates: RuleCertificates | None = None
+    certificates: Certificates | None = None
     map: str = ""
 
     def to_table(self) -> dict[str, Any]:

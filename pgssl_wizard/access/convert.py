@@ -18,8 +18,7 @@ from pgssl_wizard.files.bulk import uncollected
 from pgssl_wizard.files.hba import Rule, Token
 from pgssl_wizard.files.hba_edit import LinesEditor
 from pgssl_wizard.plan.model import RuleChange
-
-Certificates = Literal["none", "optional", "verify-ca", "verify-full", "cert"]
+from pgssl_wizard.rule_answers import DEMANDS, Certificates
 
 #: `all` does not cover physical replication.
 LAST_LINE = "hostnossl all,replication all all reject"
@@ -140,7 +139,7 @@ def _converted(
 
 
 def _demand(wanted: Wanted) -> str | None:
-    return wanted.certificates if wanted.certificates in {"verify-ca", "verify-full", "cert"} else None
+    return wanted.certificates if wanted.certificates in DEMANDS else None
 
 
 def _step(kind: str, method: str, has: str | None, wanted: Wanted) -> _Step:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 
-from pgssl_wizard.answers import DEMANDS, Answers
+from pgssl_wizard.answers import Answers
 from pgssl_wizard.cluster.facts import Cluster
 from pgssl_wizard.files.hba import Rule
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.plan import kits, passphrase, revocation
 from pgssl_wizard.plan.model import Plan
-from pgssl_wizard.rule_answers import RuleAnswer
+from pgssl_wizard.rule_answers import DEMANDS, RuleAnswer
 
 #: Findings about a cluster after which no plan can be made.
 STOPPING = frozenset(

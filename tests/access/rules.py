@@ -7,9 +7,10 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from pgssl_wizard.access.convert import Certificates, Conversion, Wanted, convert
+from pgssl_wizard.access.convert import Conversion, Wanted, convert
 from pgssl_wizard.access.decide import Attempt, ClientCertificate
 from pgssl_wizard.files.hba import Rule, parse_rules
+from pgssl_wizard.rule_answers import Certificates
 
 HBA = Path("/etc/pg/pg_hba.conf")
 

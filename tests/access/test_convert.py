@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgssl_wizard.access.convert import LAST_LINE, Certificates
+from pgssl_wizard.access.convert import LAST_LINE
 from pgssl_wizard.access.decide import decide
+from pgssl_wizard.rule_answers import Certificates
 from tests.access import rules
 from tests.access.rules import ATTEMPTS, HBA, OWN, change, changed, parse
 from tests.servers import RealCluster
