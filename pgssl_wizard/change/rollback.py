@@ -112,23 +112,24 @@ def _refuse_changed(journal: Journal) -> None:
         Refused: lists the files.
     """
     changed = transaction.changed_since(journal)
+    if not changed:
+        return
     requests = [each for each in read_all(journal.data_directory) if each.id > journal.id and each.state == "applied" and _all_kept(each)]
     asked = {path for each in requests for path in (*each.kept, *(operation.path for operation in each.operations))}
     waiting = [path for path in changed if path in asked]
-    if requests and changed and len(waiting) == len(changed):
+    if len(waiting) == len(changed):
         raise Refused(
             f"a newer request waits where this change would put back the older one: {', '.join(str(path) for path in waiting)}",
             where=str(waiting[0]),
             hint="move these files away, or import what the request brought; then roll back",
             code="changed-since-change",
         )
-    if changed:
-        raise Refused(
-            f"changed by somebody since: {', '.join(str(path) for path in changed)}",
-            where=str(changed[0]),
-            hint=f"roll back newer changes first, or compare with the copies in {journal.directory} and put them right by hand",
-            code="changed-since-change",
-        )
+    raise Refused(
+        f"changed by somebody since: {', '.join(str(path) for path in changed)}",
+        where=str(changed[0]),
+        hint=f"roll back newer changes first, or compare with the copies in {journal.directory} and put them right by hand",
+        code="changed-since-change",
+    )
 
 
 def _undo(journal: Journal, report: Report, *, why: str | None = None) -> Change:
