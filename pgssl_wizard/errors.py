@@ -43,6 +43,11 @@ class WizardError(Exception):
     def __str__(self) -> str:
         return f"{self.where}: {self.message}" if self.where else self.message
 
+    @property
+    def with_hint(self) -> str:
+        """What is wrong and the next step, for a line beside the place that it is about."""
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
 
 class UnusableInput(WizardError):
     """Wrong usage or input that cannot be used: nothing was tried."""

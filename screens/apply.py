@@ -174,7 +174,7 @@ class ApplyStep(Step):
             hint = error.hint if isinstance(error, WizardError) else None
             if self.stands is not None and self.app.journey.cluster is not None:
                 undo = f"To undo it: pgssl-wizard rollback {self.app.journey.cluster.data_directory} {self.stands.id}"
-                hint = f"{hint} {undo}" if hint and undo.split(": ")[1] not in hint else undo
+                hint = f"{hint} {undo}" if hint else undo
             said += [line(("  " + row, "$pg-muted")) for row in wrap(hint or "", width - 2)]
         self._put("#outcome", lines(said))
 

@@ -10,7 +10,6 @@ from textual.content import Content
 from textual.widgets import Input, Static
 from textual.worker import Worker, WorkerState
 
-from pgssl_wizard.errors import WizardError
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.screens.step import Meaning, Step
 from pgssl_wizard.screens.text import as_ascii, line, lines, short_path
@@ -101,11 +100,9 @@ class DirectoryStep(Step):
             return
         self.ready = True
         if event.state == WorkerState.ERROR:
-            error = event.worker.error
             self.app.journey.cluster = None
             self.app.enters_waiting = 0
-            hint = f" {error.hint}" if isinstance(error, WizardError) and error.hint else ""
-            self.complain(f"{error}{hint}")
+            self.complain_of(event.worker.error)
         self.redraw()
         if event.state == WorkerState.SUCCESS and self.open:
             self.app.release_enter(self.accept)

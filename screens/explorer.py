@@ -66,9 +66,8 @@ class ExplorerScreen(Step):
             return
         if event.state == WorkerState.ERROR:
             error = event.worker.error
-            hint = f" {error.hint}" if isinstance(error, WizardError) and error.hint else ""
             self._explored = None
-            self.complain(f"{error.message if isinstance(error, WizardError) else error}{hint}")
+            self.complain(error.with_hint if isinstance(error, WizardError) else str(error))
         else:
             self._explored = event.worker.result
             self.complain("")

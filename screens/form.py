@@ -83,7 +83,7 @@ class FormStep(Step):
         except WizardError as error:
             journey.given = before
             journey.answers = None
-            return f"{error.message} {error.hint or ''}".strip()
+            return error.with_hint
         return None
 
 

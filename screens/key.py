@@ -13,7 +13,6 @@ from textual.worker import Worker, WorkerState
 
 from pgssl_wizard.certificates.describe import KEY_WORDS
 from pgssl_wizard.cluster.standing import Imported
-from pgssl_wizard.errors import WizardError
 from pgssl_wizard.screens import brought
 from pgssl_wizard.screens.form import FormStep
 from pgssl_wizard.screens.step import Meaning
@@ -146,9 +145,7 @@ class KeyStep(FormStep):
             return
         self.ready = True
         if event.state == WorkerState.ERROR:
-            error = event.worker.error
-            hint = f" {error.hint}" if isinstance(error, WizardError) and error.hint else ""
-            self.complain(f"{error}{hint}")
+            self.complain_of(event.worker.error)
         else:
             self.found = event.worker.result
             self.complain(brought.objection(self.found) or "")

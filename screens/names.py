@@ -138,7 +138,7 @@ class NamesStep(Step):
             try:
                 name = parse_name(text)
             except UnusableInput as error:
-                self.complain(f"{error.message} {error.hint or ''}".strip())
+                self.complain(error.with_hint)
                 return
             self.query_one(NameList).add(name.text)
         field.input.value = ""

@@ -12,7 +12,6 @@ from textual.content import Content
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
-from pgssl_wizard.errors import WizardError
 from pgssl_wizard.plan.model import Plan, PlannedFile
 from pgssl_wizard.plan.secrets import masked
 from pgssl_wizard.screens import who
@@ -78,9 +77,7 @@ class PreviewStep(Step):
             return
         self.ready = True
         if event.state == WorkerState.ERROR:
-            error = event.worker.error
-            hint = f" {error.hint}" if isinstance(error, WizardError) and error.hint else ""
-            self.complain(f"{error}{hint}")
+            self.complain_of(event.worker.error)
         else:
             self.plan = event.worker.result
             files = self._files()

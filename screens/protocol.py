@@ -180,7 +180,7 @@ class ProtocolStep(FormStep):
         preview = self._preview
         if preview is not None and preview.objection is not None:
             error = preview.objection
-            texts = wrap(f"{error.message} {error.hint or ''}", width - 2)
+            texts = wrap(error.with_hint, width - 2)
             rows += [line(("✗ " if number == 0 else "  ", "$pg-err"), text) for number, text in enumerate(texts)]
         elif preview is not None:
             rows += self.finding_lines(width)
@@ -253,7 +253,7 @@ class ProtocolStep(FormStep):
         if problem:
             return problem
         error = self._preview.objection if self._preview else None
-        return f"{error.message} {error.hint or ''}".strip() if error else None
+        return error.with_hint if error else None
 
     def meaning(self) -> Meaning:
         words = WORDS[self.query_one(Options).current.value]

@@ -300,7 +300,7 @@ class RulesStep(Step):
         except WizardError as error:
             journey.given = before
             journey.answers = None
-            self.complain(f"{error.message} {error.hint or ''}".strip())
+            self.complain(error.with_hint)
             return
         self._said_before = self._said_before or before
         table = self.query_one(RuleTable)
@@ -327,9 +327,7 @@ class RulesStep(Step):
             return
         self.ready = True
         if event.state == WorkerState.ERROR:
-            error = event.worker.error
-            hint = f" {error.hint}" if isinstance(error, WizardError) and error.hint else ""
-            self.complain(f"{error}{hint}")
+            self.complain_of(event.worker.error)
             self.app.enters_waiting = 0
             if self._said_before is not None:
                 # What was said of a rule cannot be; it is as before, and so is what is shown.

@@ -138,7 +138,7 @@ class SourceStep(Step):
         except WizardError as error:
             # Said here, where it can be changed, and not by the step behind.
             journey.given, journey.answers = before, None
-            return f"{error.message} {error.hint or ''}".strip()
+            return error.with_hint
         return None
 
     def meaning(self) -> Meaning:

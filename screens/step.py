@@ -17,6 +17,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from pgssl_wizard.app import WizardApp
+from pgssl_wizard.errors import WizardError
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.screens.steps import STEPS, position
 from pgssl_wizard.screens.text import Piece, as_ascii, fit, line, lines, wrap
@@ -366,6 +367,11 @@ class Step(Screen[None]):
         place = self.query_one("#problem", Static)
         place.set_class(bool(problem), "-shown")
         self.show("problem", line(("! ", "bold $pg-warn"), (problem, "$pg-warn")))
+
+    def complain_of(self, error: BaseException | None) -> None:
+        """Show how a worker ended: where, what is wrong and the next step."""
+        hint = f" {error.hint}" if isinstance(error, WizardError) and error.hint else ""
+        self.complain(f"{error}{hint}")
 
     def action_explain(self) -> None:
         """Explain this step."""

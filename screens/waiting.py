@@ -10,7 +10,6 @@ from textual.content import Content
 from textual.worker import Worker, WorkerState
 
 from pgssl_wizard.change.model import Change
-from pgssl_wizard.errors import WizardError
 from pgssl_wizard.screens.step import Step
 from pgssl_wizard.screens.text import line, wrap
 
@@ -122,7 +121,7 @@ class WaitingStep(Step):
             self.busy = False
         if event.state == WorkerState.ERROR:
             if event.worker.name != "look":
-                self._complain_of(event.worker.error)
+                self.complain_of(event.worker.error)
             return
         self._take(event.worker.result, by_itself=event.worker.name == "look")
 
@@ -144,7 +143,3 @@ class WaitingStep(Step):
                 return
             self.complain(f"{stuck.message}. {stuck.hint or ''}".strip())
         self.redraw()
-
-    def _complain_of(self, error: BaseException | None) -> None:
-        hint = f" {error.hint}" if isinstance(error, WizardError) and error.hint else ""
-        self.complain(f"{error}{hint}")
