@@ -20,9 +20,9 @@ def chain(path: Path) -> list[x509.Certificate]:
     return x509.load_pem_x509_certificates(path.read_bytes())
 
 
-def gets_in(cluster: RealCluster, kit: Path) -> bool:
-    """Whether the role of a kit gets in with it, by name and with its own root."""
-    settings = {
+def settings_with(cluster: RealCluster, kit: Path) -> dict[str, str]:
+    """Return how the role `app` comes with a kit, by name and with the kit's own root."""
+    return {
         "host": "localhost",
         "hostaddr": "127.0.0.1",
         "port": str(cluster.port),
@@ -34,7 +34,11 @@ def gets_in(cluster: RealCluster, kit: Path) -> bool:
         "sslcert": str(kit / "postgresql.crt"),
         "sslkey": str(kit / "postgresql.key"),
     }
-    with psycopg.connect(**settings) as connection:  # type: ignore[arg-type]
+
+
+def gets_in(cluster: RealCluster, kit: Path) -> bool:
+    """Whether the role of a kit gets in with it."""
+    with psycopg.connect(**settings_with(cluster, kit)) as connection:  # type: ignore[arg-type]
         return connection.execute("SELECT current_user").fetchone() == ("app",)
 
 

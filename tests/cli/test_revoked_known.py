@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 
 from tests.cli.test_commands import Shell, shell
+from tests.cli.test_renew import settings_with
 from tests.cli.test_revoked import ANSWERS
 from tests.servers import RealCluster
 
@@ -22,18 +23,7 @@ def test_who_is_revoked_counts_as_refused_from_where_the_list_is_placed(newest_c
         (found,) = (each for each in known if each["user"] == "app" and each["source"] == "session")
         return found["let_in_now"], found["let_in_then"]
 
-    settings = {
-        "host": "localhost",
-        "port": str(newest_cluster.port),
-        "user": "app",
-        "dbname": "app",
-        "password": newest_cluster.app_password,
-        "sslmode": "verify-full",
-        "sslrootcert": str(kit / "root.crt"),
-        "sslcert": str(kit / "postgresql.crt"),
-        "sslkey": str(kit / "postgresql.key"),
-    }
-    with psycopg.connect(**settings):  # type: ignore[arg-type]
+    with psycopg.connect(**settings_with(newest_cluster, kit)):  # type: ignore[arg-type]
         assert fares(*placed) == (True, True)
         shell.json("revoke", kit, "--ca", shell.directory / "ca")
         assert fares() == (True, True), "no list is placed"
