@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Name
 
 #: A backslash and what it stands before: a byte in hexadecimal, or a character.
 _ESCAPE = re.compile(rb"\\([0-9A-Fa-f]{2}|.)", re.DOTALL)
@@ -10,12 +14,52 @@ _ESCAPE = re.compile(rb"\\([0-9A-Fa-f]{2}|.)", re.DOTALL)
 #: Characters that get a backslash wherever they stand (ASN1_STRFLGS_ESC_2253 of OpenSSL).
 _ESCAPED = frozenset(',+"\\<>;')
 
+#: OpenSSL's short names of what names consist of (its objects.txt).
+_SHORT = {
+    "2.5.4.3": "CN",
+    "2.5.4.4": "SN",
+    "2.5.4.5": "serialNumber",
+    "2.5.4.6": "C",
+    "2.5.4.7": "L",
+    "2.5.4.8": "ST",
+    "2.5.4.9": "street",
+    "2.5.4.10": "O",
+    "2.5.4.11": "OU",
+    "2.5.4.12": "title",
+    "2.5.4.13": "description",
+    "2.5.4.15": "businessCategory",
+    "2.5.4.17": "postalCode",
+    "2.5.4.42": "GN",
+    "2.5.4.43": "initials",
+    "2.5.4.44": "generationQualifier",
+    "2.5.4.46": "dnQualifier",
+    "2.5.4.65": "pseudonym",
+    "0.9.2342.19200300.100.1.1": "UID",
+    "0.9.2342.19200300.100.1.25": "DC",
+    "1.2.840.113549.1.9.1": "emailAddress",
+}
+
 
 def of_role(role: str) -> str:
     """Return the name of a certificate whose subject is this common name alone."""
-    last = len(role.encode()) - 1
+    return f"CN={_escaped(role)}"
+
+
+def of_name(name: Name) -> str | None:
+    """Return a whole name, last part first; None where it has a part that OpenSSL would print as hexadecimal."""
+    parts = []
+    for part in reversed(name.rdns):
+        values = [(_SHORT.get(each.oid.dotted_string), each.value) for each in reversed(list(part))]
+        if any(short is None or not isinstance(value, str) for short, value in values):
+            return None
+        parts.append("+".join(f"{short}={_escaped(str(value))}" for short, value in values))
+    return ",".join(parts)
+
+
+def _escaped(value: str) -> str:
+    last = len(value.encode()) - 1
     text = ""
-    for position, byte in enumerate(role.encode()):
+    for position, byte in enumerate(value.encode()):
         char = chr(byte)
         if byte < 0x20 or byte > 0x7E:
             text += f"\\{byte:02X}"
@@ -23,7 +67,7 @@ def of_role(role: str) -> str:
             text += f"\\{char}"
         else:
             text += char
-    return f"CN={text}"
+    return text
 
 
 def common_name_in(name: str) -> str:

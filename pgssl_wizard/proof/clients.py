@@ -62,34 +62,39 @@ def choose_database(cluster: Cluster, address: str, role: str) -> Client:
     """Return a role with its own certificate at a database that the rules let it into; at an ordinary one if there is none."""
     host_name = _host_name(address) if _by_host_name(cluster.rules) else None
     clients = [Client(role, base, address, host_name) for base in _databases(cluster, role)]
-    accepted = [each for each in clients if decision_on(each, cluster, tls=True, certificate=True).decision == "accept"]
+    shown = own_certificate(role)
+    accepted = [each for each in clients if decision_on(each, cluster, tls=True, shown=shown).decision == "accept"]
     return accepted[0] if accepted else clients[0]
 
 
-def promise_to(client: Client, cluster: Cluster, *, tls13: bool, certificate: bool = False) -> Promise:
-    """Return what the settings and rules of `cluster` promise to a client, with a certificate in its name or without one."""
+def own_certificate(role: str) -> ClientCertificate:
+    """Return what a certificate says that bears a role's name and nothing else."""
+    return ClientCertificate(role, of_role(role))
+
+
+def promise_to(client: Client, cluster: Cluster, *, tls13: bool, shown: ClientCertificate | None = None) -> Promise:
+    """Return what the settings and rules of `cluster` promise to a client, with this certificate or without one."""
     return Promise(
         tls=cluster.value("ssl") == "on",
         plaintext=_verdict(decision_on(client, cluster, tls=False)),
-        encrypted=_verdict(decision_on(client, cluster, tls=True, certificate=certificate)),
+        encrypted=_verdict(decision_on(client, cluster, tls=True, shown=shown)),
         client_ca=bool(cluster.value("ssl_ca_file")),
         tls13=tls13,
     )
 
 
-def rests_on_unseen_method(client: Client, cluster: Cluster, *, certificate: bool = False) -> bool:
+def rests_on_unseen_method(client: Client, cluster: Cluster, *, shown: ClientCertificate | None = None) -> bool:
     """Whether a rule hands the client to a method that ends by itself (gss, ident, oauth): then its refusal says nothing about rules."""
-    decisions = [decision_on(client, cluster, tls=tls, certificate=certificate) for tls in (False, True)]
+    decisions = [decision_on(client, cluster, tls=tls, shown=shown) for tls in (False, True)]
     # How `cert` ends is known as well: by the certificate.
     return any(decision.decision == "accept" and decision.method not in {*_PLAIN_METHODS, "cert"} for decision in decisions)
 
 
-def decision_on(client: Client, cluster: Cluster, *, tls: bool, certificate: bool = False) -> Decision:
-    """Return which rule a client meets, with a certificate in its name or without one."""
-    shown = ClientCertificate(client.user, of_role(client.user)) if certificate else None
+def decision_on(client: Client, cluster: Cluster, *, tls: bool, shown: ClientCertificate | None = None) -> Decision:
+    """Return which rule a client meets, with this certificate or without one."""
     # From the disk: a change may have written it since the cluster was looked at.
-    maps = parse_maps(cluster.ident_file, cluster.major, read_bytes, names_in) if certificate else None
-    attempt = Attempt(client.database, client.user, client.address, tls=tls, certificate=shown, host_name=client.host_name)
+    maps = parse_maps(cluster.ident_file, cluster.major, read_bytes, names_in) if shown is not None else None
+    attempt = Attempt(client.database, client.user, client.address, tls=tls, certificate=shown if tls else None, host_name=client.host_name)
     # This machine is its own host and in its own network, whatever other addresses it has.
     own = (f"{client.address}/{128 if ':' in client.address else 32}",) if client.address else ()
     return decide(cluster.rules, attempt, cluster.major, ssl_ca=bool(cluster.value("ssl_ca_file")), own_ranges=own, maps=maps)

@@ -54,7 +54,12 @@ def make(directory: Path, user: str) -> Strangers:
     made = Strangers(directory / "wrong-root.crt", directory / "wrong-client.crt", directory / "wrong-client.key")
     made.root.write_bytes(certificate("a CA that nobody here knows", ca=True, key=ca_key, signer=ca_key))
     made.certificate.write_bytes(certificate(user, ca=False, key=client_key, signer=ca_key))
-    descriptor = os.open(made.key, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(client_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    write_private(made.key, client_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return made
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a new file that nobody else can read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)

@@ -17,7 +17,8 @@ from pgssl_wizard.proof.clients import Client, choose, choose_database, promise_
 from pgssl_wizard.proof.matrix import Row, expect, rows
 from pgssl_wizard.proof.model import Attempt, Proof, RootGiven, Verdict
 from pgssl_wizard.proof.names import reachable_address, source_address, to_try
-from pgssl_wizard.proof.revoked import revoked_by, state_of
+from pgssl_wizard.proof.revoked import revoked_by
+from pgssl_wizard.proof.shown import Shown, of_kits
 from pgssl_wizard.server import attempt, handshake
 
 #: Attempts at the same time: they wait more than they work, and a server has few connections to spare.
@@ -55,6 +56,7 @@ def verify(
     database: str | None = None,
     whole: bool = True,
     kits: Mapping[str, Path] | None = None,
+    shown: Sequence[Shown] = (),
     rootless: bool = False,
     uncovered: Sequence[str] = (),
 ) -> Proof:
@@ -69,6 +71,7 @@ def verify(
         whole: the whole table; else only verify-full by each name.
         kits: directories of clients' kits that stand, by role: with the certificate in it a role is let in as the rules say, and
             without it likewise.
+        shown: further client certificates to try.
         rootless: it is known that nobody has the root here: what needs it is not tried, and that is no fault.
         uncovered: those of `names` that the certificate is known not to cover: a client that verifies is to be refused by them.
 
@@ -102,7 +105,8 @@ def verify(
         target = dataclasses.replace(_target(Path(folder), address, server.port, client, trusted), unseen=unseen)
         attempts = _try_all(target, [(row, expect(promise, row)) for row in wanted if whole or row.certificate == "none"])
         if whole and asked:
-            attempts += _with_kits(target, cluster, to_try(asked)[0], kits or {}, tls13=promise.tls13)
+            certificates = [*_of_kits(cluster, kits or {}), *shown]
+            attempts += _with_certificates(target, cluster, to_try(asked)[0], certificates, tls13=promise.tls13)
     if promise.tls and served is not None:
         problems += _not_verified(attempts, to_try(uncovered))
     return Proof(
@@ -115,24 +119,29 @@ def verify(
     )
 
 
-def _with_kits(target: _Target, cluster: Cluster, host: str, kits: Mapping[str, Path], *, tls13: bool) -> tuple[Attempt, ...]:
-    """Try roles by their kits, with the certificate and without it."""
-    known = cluster.server.roles if cluster.server else None
+def _with_certificates(target: _Target, cluster: Cluster, host: str, shown: Sequence[Shown], *, tls13: bool) -> tuple[Attempt, ...]:
+    """Try roles with their certificates, and each role without one."""
     attempts: tuple[Attempt, ...] = ()
-    revoked = revoked_by(cluster)
-    for role, kit in [(role, kit) for role, kit in kits.items() if known is None or role in known][:_KITS_TRIED]:
-        client = choose_database(cluster, target.client.address or "", role)
+    without: set[str] = set()
+    for each in shown:
+        client = choose_database(cluster, target.client.address or "", each.role)
+        root = each.root or target.roots["right"]
         own = dataclasses.replace(
             target,
             client=client,
-            roots={"none": None, "right": kit / "root.crt", "wrong": target.roots["wrong"]},
-            certificate=kit / "postgresql.crt",
-            key=kit / "postgresql.key",
-            unseen=rests_on_unseen_method(client, cluster, certificate=True),
+            roots={**target.roots, "right": root},
+            certificate=each.certificate,
+            key=each.key,
+            unseen=rests_on_unseen_method(client, cluster, shown=each.identity),
         )
-        rows = [Row(host, "verify-full", "right", shown) for shown in (state_of(own.certificate, revoked), "none")]
-        promises = {row: promise_to(client, cluster, tls13=tls13, certificate=row.certificate == "right") for row in rows}
-        attempts += _try_all(own, [(row, expect(promise, row)) for row, promise in promises.items()])
+        # Without TLS a certificate is never asked for.
+        promise = promise_to(client, cluster, tls13=tls13, shown=each.identity)
+        wanted = [(row, expect(promise, row)) for row in (Row(host, sslmode, given, each.state) for sslmode, given in each.ways)]
+        if each.role not in without:
+            without.add(each.role)
+            bare = Row(host, "verify-full", "right")
+            wanted.append((bare, expect(promise_to(client, cluster, tls13=tls13), bare)))
+        attempts += _try_all(own, wanted)
     return attempts
 
 
@@ -198,6 +207,12 @@ def objections(proof: Proof) -> str | None:
 
 
 _ROOTS = {"none": "no root", "right": "the right root", "wrong": "a wrong root"}
+
+
+def _of_kits(cluster: Cluster, kits: Mapping[str, Path]) -> list[Shown]:
+    """Return the certificates of a few kits, of roles that are there where that is known."""
+    known = cluster.server.roles if cluster.server else None
+    return list(of_kits([each for each in kits.items() if known is None or each[0] in known][:_KITS_TRIED], revoked_by(cluster)))
 
 
 def _target(folder: Path, hostaddr: str | None, port: int, client: Client, trusted: anchors.Anchor | None) -> _Target:
