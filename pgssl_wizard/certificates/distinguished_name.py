@@ -72,7 +72,8 @@ def _escaped(value: str) -> str:
 
 def common_name_in(name: str) -> str:
     """Return the common name in a whole name: as the log has it (RFC 2253), or as pg_stat_ssl does (`/CN=app`); empty when it has none."""
-    parts = re.split(r"(?<!\\)/", name) if name.startswith("/") else re.split(r"(?<!\\),", name)
+    # An escaped backslash before a separator escapes nothing more.
+    parts = re.findall(r"(?:\\.|[^\\/])+" if name.startswith("/") else r"(?:\\.|[^\\,+])+", name, re.DOTALL)
     for part in parts:
         if part.strip().upper().startswith("CN="):
             return _ESCAPE.sub(_unescaped, part.lstrip()[3:].encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")

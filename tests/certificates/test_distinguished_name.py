@@ -43,7 +43,9 @@ def test_the_role_is_found_again_in_its_name(role: str) -> None:
 def test_the_name_is_found_in_the_words_of_pg_stat_ssl_and_of_the_log() -> None:
     assert common_name_in("/O=Example/CN=Straße") == "Straße"
     assert common_name_in("/CN=a\\/b") == "a/b"
+    assert common_name_in("CN=a\\\\,O=Example") == "a\\"
     assert common_name_in("CN=\\C3\\9Cn\\C3\\AF x,O=Example") == "Ünï x"
+    assert common_name_in("CN=app+UID=7,O=Example") == "app"
     assert common_name_in("O=Example") == ""
 
 
