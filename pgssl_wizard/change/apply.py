@@ -16,6 +16,7 @@ from pgssl_wizard.change.history import as_change
 from pgssl_wizard.change.journal import Journal, sweep
 from pgssl_wizard.change.lock import exclusive
 from pgssl_wizard.change.model import Change
+from pgssl_wizard.change.not_ours import not_ours
 from pgssl_wizard.change.not_proved import WHY_NOT_PROVED, WHY_NOT_RELOADED, not_proved
 from pgssl_wizard.change.passphrases import Ask
 from pgssl_wizard.change.progress import Report, silent, skipped, station
@@ -32,8 +33,7 @@ from pgssl_wizard.errors import Refused
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.plan.kits import places
 from pgssl_wizard.plan.model import Effective, Plan
-from pgssl_wizard.plan.passphrase import reload_can_open
-from pgssl_wizard.proof.model import Proof
+from pgssl_wizard.proof.model import Attempt, Proof
 from pgssl_wizard.proof.verify import objections, verify
 from pgssl_wizard.server import command_line, postmaster
 
@@ -92,12 +92,12 @@ def apply(
                 skipped(report, "rehearse", _NOTHING_OF_THE_SERVERS)
             elif rehearse:
                 with station(report, "rehearse", "tried on a throwaway cluster of the same programs"):
-                    rehearse_plan(plan, cluster, contents)
+                    run.tried = rehearse_plan(plan, cluster, contents)
             else:
                 skipped(report, "rehearse", "not wanted" if has_programs(cluster) else "no server programs were found")
         except Stopped as stopped:
             raise Refused(f"{stopped}; nothing was changed", code="stopped") from None
-        return run.carry_out(contents, reload=reload, rehearsed=rehearse)
+        return run.carry_out(contents, reload=reload)
 
 
 @dataclass(slots=True)
@@ -115,6 +115,8 @@ class _Run:
     effective: Effective = "now"
     started: set[Path] = field(default_factory=set)
     kits: list[Path] = field(default_factory=list)
+    #: What the rehearsal saw; None where there was none.
+    tried: tuple[Attempt, ...] | None = None
 
     def __post_init__(self) -> None:
         # Whether it runs is looked up anew: a saved plan may be days old.
@@ -201,7 +203,7 @@ class _Run:
         keys = [change for change in self.plan.changes if change.role in {"server-key", "server-pair"}]
         return any(key.uid == 0 and self.cluster.uid != 0 and key.gid not in groups for key in keys)
 
-    def carry_out(self, contents: Contents, *, reload: bool, rehearsed: bool) -> Change:
+    def carry_out(self, contents: Contents, *, reload: bool) -> Change:
         """Write, reload and prove; or put everything back."""
         self.effective = self.when(reload=reload)
         with station(self.report, "back-up", "what will change is copied and recorded"):
@@ -212,7 +214,7 @@ class _Run:
             except OSError as error:
                 raise Refused(f"the journal cannot be written: {error.strerror}", where=error.filename, code="cannot-write") from error
         server = (
-            RunningServer(self.running, self.cluster.log_file, _not_ours(self.plan, self.cluster))
+            RunningServer(self.running, self.cluster.log_file, not_ours(self.plan, self.cluster))
             if self.running and self.effective == "now"
             else None
         )
@@ -234,7 +236,7 @@ class _Run:
             journal = dataclasses.replace(journal, kept=(*journal.kept, *(each for each in self.kits if each not in journal.kept)))
             put_back(journal, problem, server, self.way_in, self.report, started=self.started)
             raise
-        return self._change(journal, proof, contents, rehearsed=rehearsed)
+        return self._change(journal, proof, contents)
 
     def _write_and_prove(self, journal: Journal, contents: Contents, server: RunningServer | None) -> tuple[Journal, Proof | None]:
         """Do it: the CA, TLS and its proof, then the rules and the proof of everything."""
@@ -343,8 +345,9 @@ class _Run:
         server.wait_until(objection)
         return proofs[-1]
 
-    def _change(self, journal: Journal, proof: Proof | None, contents: Contents, *, rehearsed: bool) -> Change:
+    def _change(self, journal: Journal, proof: Proof | None, contents: Contents) -> Change:
         """Return the report of a change that was made."""
+        rehearsed = self.tried is not None
         findings = [*contents.findings]
         if self.confirm_within is not None and journal.state == "applied":
             findings.append(not_pending(self.effective))
@@ -380,20 +383,13 @@ class _Run:
             trust_anchor_sha256=journal.trust_anchor_sha256,
             proof=proof,
             confirm_until=journal.confirm_until,
+            rehearsed=self.tried,
             card=contents.card,
             findings=tuple(findings),
         )
 
 
 _NOTHING_OF_THE_SERVERS = "nothing of the server changes"
-
-
-def _not_ours(plan: Plan, cluster: Cluster) -> tuple[str, ...]:
-    """Return the names of files that the server may complain about without our being the reason."""
-    ours = {change.path for change in plan.changes}
-    maps = () if cluster.ident_file in ours else (str(cluster.ident_file), cluster.ident_file.name)
-    # A key that no reload can open: the server says so at every reload and keeps what it has.
-    return maps if reload_can_open(plan.answers) else (*maps, "SSL configuration")
 
 
 def _fingerprint_of(path: Path | None) -> str | None:

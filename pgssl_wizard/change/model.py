@@ -9,7 +9,7 @@ from typing import Literal
 
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.plan.model import Effective
-from pgssl_wizard.proof.model import Proof
+from pgssl_wizard.proof.model import Attempt, Proof
 
 #: The stations of a change in order; `TLS` is proved before the rules are touched.
 Station = Literal["rehearse", "back-up", "write", "reload", "prove-tls", "kits", "rules", "reload-rules", "prove-all", "undo"]
@@ -35,6 +35,7 @@ class Change:
         files: what was written, deleted or modified, for the report.
         kept: CA files and kits that an undo leaves where they are.
         confirm_until: of a pending change that waits to be confirmed; UTC.
+        rehearsed: the logins that were tried on a throwaway cluster beforehand; None where nothing was rehearsed.
         card: of a CA that was made: what lies where and what is to be taken offline, to be printed.
     """
 
@@ -51,3 +52,4 @@ class Change:
     findings: tuple[Finding, ...] = ()
     card: str = ""
     confirm_until: datetime | None = None
+    rehearsed: tuple[Attempt, ...] | None = None

@@ -7,8 +7,10 @@ verifies what it meets. Whatever the server would complain about, it complains a
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
+import secrets
 import shlex
 import tempfile
 import threading
@@ -16,13 +18,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pgssl_wizard.change import lists
+from pgssl_wizard.change.after import read_rules
 from pgssl_wizard.change.contents import Contents, setting_after
 from pgssl_wizard.change.paths import real_path
+from pgssl_wizard.change.rehearsal_trial import LOOPBACK, Trial
 from pgssl_wizard.change.staging import Staging, stage_maps, stage_rules, stage_settings
+from pgssl_wizard.change.staging_tls import stage_tls
 from pgssl_wizard.cluster.facts import Cluster
-from pgssl_wizard.cluster.reading import names_in, read_bytes
 from pgssl_wizard.errors import Refused
-from pgssl_wizard.plan.model import Plan, PlannedFile
+from pgssl_wizard.plan.model import Plan
+from pgssl_wizard.proof.clients import users
+from pgssl_wizard.proof.model import Attempt
 from pgssl_wizard.proof.names import to_try
 from pgssl_wizard.server import attempt, handshake, programs
 from pgssl_wizard.server.identity import Identity
@@ -30,14 +36,16 @@ from pgssl_wizard.server.process import StartFailed
 from pgssl_wizard.server.programs import Programs
 from pgssl_wizard.server.throwaway import Throwaway
 
-#: Settings that name a file or a directory; what they name is staged when it is planned.
-_FILE_SETTINGS = ("ssl_cert_file", "ssl_key_file", "ssl_ca_file", "ssl_crl_file", "ssl_crl_dir", "ssl_dh_params_file")
-#: Told by the server, never set.
-_FIXED = {"ssl_library"}
+#: Roles that client certificates are tried with.
+_ROLES_TRIED = 5
+_KEPT = {"public", "none"}
 
 
-def rehearse(plan: Plan, cluster: Cluster, contents: Contents) -> None:
+def rehearse(plan: Plan, cluster: Cluster, contents: Contents) -> tuple[Attempt, ...]:
     """Try the planned files on a throwaway cluster; it is gone afterwards.
+
+    Returns:
+        The logins that were tried, all of which ended as planned; empty where TLS stays off or nobody here can open its key.
 
     Raises:
         Refused: the server's own words on what it would not take.
@@ -48,27 +56,42 @@ def rehearse(plan: Plan, cluster: Cluster, contents: Contents) -> None:
         staging = _staging(throwaway)
         planned = contents.by_real_path()
         _parse(plan, cluster, throwaway, staging, planned)
-        _stage_tls(plan, cluster, throwaway, staging, planned)
         stage_rules(staging, cluster, planned)
         stage_maps(staging, cluster, planned)
+        passwords = _make_roles(plan, cluster, throwaway, staging)
+        values = stage_tls(plan, cluster, throwaway, staging, planned)
         settings = {"hba_file": str(staging.path(cluster.hba_file)), "ident_file": str(staging.path(cluster.ident_file))}
         if contents.key_shut:
             # Its passphrase is known to a person who is not here; what else there is can still be tried.
             settings["ssl"] = "off"
-        try:
-            with _typed(contents, plan, throwaway) as typing:
+        with _typed(contents, plan, throwaway) as typing:
+            try:
                 throwaway.start(settings | typing)
-        except StartFailed as failure:
-            raise Refused(
-                f"the server would not start with these files: {staging.unstaged(failure.message)}",
-                where=str(cluster.data_directory),
-                hint="nothing was changed; --no-rehearse does without this test",
-                code="rehearsal-failed",
-            ) from failure
-        _refuse_bad_maps(plan, cluster, throwaway, staging)
-        if contents.leaf_sha256 is not None and not contents.key_shut:
+            except StartFailed as failure:
+                raise Refused(
+                    f"the server would not start with these files: {staging.unstaged(failure.message)}",
+                    where=str(cluster.data_directory),
+                    hint="nothing was changed; --no-rehearse does without this test",
+                    code="rehearsal-failed",
+                ) from failure
+            _refuse_bad_maps(plan, cluster, throwaway, staging)
+            if contents.leaf_sha256 is None or contents.key_shut:
+                return ()
             _shake_hands(plan, cluster, throwaway, staging, contents)
             _show_certificate(throwaway, staging, contents)
+            return Trial(plan, cluster, contents, throwaway, staging, values, settings | typing, passwords).run()
+
+
+def _make_roles(plan: Plan, cluster: Cluster, throwaway: Throwaway, staging: Staging) -> dict[str, str]:
+    """Make the roles that client certificates are tried with; return their passwords. None where no certificates are asked for."""
+    if not setting_after(plan, cluster, "ssl_ca_file"):
+        return {}
+    planned = dataclasses.replace(cluster, rules=read_rules(staging.path(cluster.hba_file), cluster.major))
+    # The server keeps these names for itself.
+    names = [role for role in (*plan.answers.clients.roles, *users(planned)) if not role.startswith("pg_") and role not in _KEPT]
+    passwords = {role: secrets.token_hex(16) for role in list(dict.fromkeys(names))[:_ROLES_TRIED]}
+    throwaway.make_roles(passwords)
+    return passwords
 
 
 def _refuse_bad_maps(plan: Plan, cluster: Cluster, throwaway: Throwaway, staging: Staging) -> None:
@@ -178,68 +201,9 @@ def _parse(plan: Plan, cluster: Cluster, throwaway: Throwaway, staging: Staging,
         raise Refused(f"with these files ssl would be {value}", where=str(cluster.config_file), code="rehearsal-failed")
 
 
-def _stage_tls(plan: Plan, cluster: Cluster, throwaway: Throwaway, staging: Staging, planned: Mapping[Path, bytes]) -> None:
-    """Write the planned TLS files and the settings that lead to them into the throwaway cluster."""
-    by_path = {real_path(change.path): change for change in plan.changes}
-    lines = []
-    names = sorted({*(name for name in cluster.settings if name.startswith("ssl")), *plan.settings} - _FIXED)
-    for name in names:
-        old = cluster.settings.get(name)
-        value = setting_after(plan, cluster, name)
-        if name not in plan.settings and (old is None or old.source == "default") and name not in _FILE_SETTINGS:
-            continue
-        if value and name in _FILE_SETTINGS:
-            path = real_path(cluster.data_directory / value)
-            if name == "ssl_crl_dir" and (staged := _stage_directory(path, by_path, planned, staging)) is not None:
-                path = staged
-            change = by_path.get(path)
-            data = planned.get(path)
-            value = str(path if change is None or data is None else _stage_one(change, path, data, staging))
-        quoted = value.replace("\\", "\\\\").replace("'", "''")
-        lines.append(f"{name} = '{quoted}'\n")
-    # In the file and not among the program's arguments: a passphrase command may hold more than its author thinks.
-    config = throwaway.config_file.read_bytes()
-    throwaway.write(throwaway.config_file, config + b"\n" + "".join(lines).encode("utf-8", "surrogateescape"))
-
-
-def _stage_directory(directory: Path, by_path: Mapping[Path, PlannedFile], planned: Mapping[Path, bytes], staging: Staging) -> Path | None:
-    """Stage a directory of revocation lists whole, for the server finds them by their names; None when nothing of it is planned."""
-    names = [*(names_in(directory) or ()), *(path.name for path in planned if path.parent == directory)]
-    entries = {
-        directory / name: real_path(directory / name) for name in dict.fromkeys(names) if re.fullmatch(r"[0-9a-f]{8}\.r[0-9]+", name)
-    }
-    if not any(real in planned for real in entries.values()):
-        return None
-    staged = None
-    for entry, real in entries.items():
-        data = planned.get(real) or (read_bytes(real) if real.is_file() else None)
-        if data is not None:
-            # As it will stand, for a list that the server's user cannot read is no list.
-            status = real.stat() if real not in planned else None
-            mode, uid, gid = (status.st_mode & 0o7777, status.st_uid, status.st_gid) if status else _of(by_path[real])
-            staged = staging.put_as_is(entry, data)
-            if os.geteuid() == 0:
-                os.chown(staged, uid, gid)
-            staged.chmod(mode)
-    return staged.parent if staged is not None else None
-
-
-def _of(change: PlannedFile) -> tuple[int, int, int]:
-    return change.mode, change.uid, change.gid
-
-
-def _stage_one(change: PlannedFile, path: Path, data: bytes, staging: Staging) -> Path:
-    """Stage a certificate, key or CA with the mode and owner that it will have."""
-    staged = staging.put_as_is(path, data)
-    if os.geteuid() == 0:
-        os.chown(staged, change.uid, change.gid)
-    staged.chmod(change.mode)
-    return staged
-
-
 def _shake_hands(plan: Plan, cluster: Cluster, throwaway: Throwaway, staging: Staging, contents: Contents) -> None:
     """Meet the throwaway server as a client that verifies."""
-    served = handshake.fetch("127.0.0.1", throwaway.port)
+    served = handshake.fetch(LOOPBACK, throwaway.port)
     if served is None or served.sha256 != contents.leaf_sha256:
         raise Refused(
             "the server started with these files and does not show the planned certificate",
@@ -256,7 +220,7 @@ def _shake_hands(plan: Plan, cluster: Cluster, throwaway: Throwaway, staging: St
         throwaway.port,
         throwaway.superuser,
         "postgres",
-        hostaddr="127.0.0.1",
+        hostaddr=LOOPBACK,
         sslmode="verify-full",
         root=root,
     )
@@ -280,7 +244,7 @@ def _show_certificate(throwaway: Throwaway, staging: Staging, contents: Contents
     with tempfile.TemporaryDirectory(prefix="pgssl-client-") as place:
         certificate, key = lists.throwaway_client(contents.client_ca, throwaway.superuser, Path(place))
         result = attempt.try_connection(
-            "127.0.0.1", throwaway.port, throwaway.superuser, "postgres", sslmode="require", certificate=certificate, key=key
+            LOOPBACK, throwaway.port, throwaway.superuser, "postgres", sslmode="require", certificate=certificate, key=key
         )
     # What comes after the handshake is about the rules, which others judge; a refusal of the certificate is an alert of TLS.
     # That of a whole CA that was revoked is what somebody wants.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pgssl_wizard.change.model import Change
-from pgssl_wizard.proof.serialise import proof_to_json, time_to_json
+from pgssl_wizard.proof.serialise import attempt_to_json, proof_to_json, time_to_json
 
 
 def change_to_json(change: Change) -> dict[str, object]:
-    """Return the keys `change`, `trust_anchor` and those of `verify`."""
+    """Return the keys `change`, `trust_anchor`, `rehearsal` and those of `verify`."""
     anchor = None
     if change.trust_anchor is not None:
         anchor = {"path": str(change.trust_anchor), "sha256": change.trust_anchor_sha256}
-    return {"change": summary_to_json(change), "trust_anchor": anchor, **proof_to_json(change.proof)}
+    rehearsal = None if change.rehearsed is None else {"attempts": [attempt_to_json(each) for each in change.rehearsed]}
+    return {"change": summary_to_json(change), "trust_anchor": anchor, "rehearsal": rehearsal, **proof_to_json(change.proof)}
 
 
 def summary_to_json(change: Change) -> dict[str, object]:

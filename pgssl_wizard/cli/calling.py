@@ -195,6 +195,7 @@ _NO_CHANGE: dict[str, Any] = {
     "confirm_until": None,
 }
 _NO_PROOF: dict[str, Any] = {"served": None, "matches_disk": None, "attempts": []}
+_NOTHING_CHANGED: dict[str, Any] = {"change": _NO_CHANGE, "trust_anchor": None, "rehearsal": None, **_NO_PROOF}
 #: What a document has when the command could not get so far; null rather than missing.
 EMPTY: dict[str, dict[str, Any]] = {
     "inspect": {"cluster": None},
@@ -211,14 +212,14 @@ EMPTY: dict[str, dict[str, Any]] = {
         "ciphers": None,
         "hash": None,
     },
-    "apply": {"change": _NO_CHANGE, "trust_anchor": None, **_NO_PROOF, "renewal": None, "custody_card": None},
-    "confirm": {"change": _NO_CHANGE, "trust_anchor": None, **_NO_PROOF},
-    "rollback": {"change": _NO_CHANGE, "trust_anchor": None, **_NO_PROOF},
+    "apply": {**_NOTHING_CHANGED, "renewal": None, "custody_card": None},
+    "confirm": _NOTHING_CHANGED,
+    "rollback": _NOTHING_CHANGED,
     "history": {"changes": []},
     "verify": _NO_PROOF,
     "lint": {"files": []},
     "check": {"expiring": []},
-    "renew": {"change": _NO_CHANGE, "trust_anchor": None, **_NO_PROOF, "renewed": [], "put_aside": [], "next_due": None},
+    "renew": {**_NOTHING_CHANGED, "renewed": [], "put_aside": [], "next_due": None},
     "issue": {"issued": [], "kept": []},
     "revoke": {"revoked": [], "crl": []},
 }

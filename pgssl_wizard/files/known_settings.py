@@ -39,6 +39,8 @@ _NEIGHBOURS = (
     "logging_collector",
     "log_directory",
     "log_filename",
+    "oauth_validator_libraries",
+    "db_user_namespace",
 )
 
 # Only ASCII letters fold in a setting's name.

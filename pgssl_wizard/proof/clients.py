@@ -42,7 +42,7 @@ def choose(cluster: Cluster, address: str, user: str | None, database: str | Non
     host_name = _host_name(address) if _by_host_name(cluster.rules) else None
     best: tuple[int, Client] | None = None
     first: Client | None = None
-    for role in [user] if user else _users(cluster):
+    for role in [user] if user else users(cluster):
         for base in [database] if database else _databases(cluster, role):
             client = Client(role, base, address, host_name)
             first = first or client
@@ -58,13 +58,21 @@ def choose(cluster: Cluster, address: str, user: str | None, database: str | Non
     return best[1] if best else first
 
 
-def choose_database(cluster: Cluster, address: str, role: str) -> Client:
-    """Return a role with its own certificate at a database that the rules let it into; at an ordinary one if there is none."""
+def choose_database(cluster: Cluster, address: str, role: str, shown: ClientCertificate | None = None) -> Client:
+    """Return a role at a database that the rules let it into with a certificate, best one that it needs the certificate for.
+
+    Args:
+        cluster: whose rules count.
+        address: from which this machine connects.
+        role: who connects.
+        shown: what the certificate says; by default the role's name and nothing else.
+    """
     host_name = _host_name(address) if _by_host_name(cluster.rules) else None
     clients = [Client(role, base, address, host_name) for base in _databases(cluster, role)]
-    shown = own_certificate(role)
-    accepted = [each for each in clients if decision_on(each, cluster, tls=True, shown=shown).decision == "accept"]
-    return accepted[0] if accepted else clients[0]
+    certificate = shown or own_certificate(role)
+    accepted = [each for each in clients if decision_on(each, cluster, tls=True, shown=certificate).decision == "accept"]
+    needed = [each for each in accepted if decision_on(each, cluster, tls=True).decision == "reject"]
+    return (needed or accepted or clients)[0]
 
 
 def own_certificate(role: str) -> ClientCertificate:
@@ -90,6 +98,21 @@ def rests_on_unseen_method(client: Client, cluster: Cluster, *, shown: ClientCer
     return any(decision.decision == "accept" and decision.method not in {*_PLAIN_METHODS, "cert"} for decision in decisions)
 
 
+def asks_for_password(client: Client, cluster: Cluster, shown: ClientCertificate | None) -> bool:
+    """Whether the server asks this client over TLS for a password that it keeps itself."""
+    return decision_on(client, cluster, tls=True, shown=shown).method in {"scram-sha-256", "md5", "password"}
+
+
+def name_counts_after_password(client: Client, cluster: Cluster, shown: ClientCertificate | None) -> bool:
+    """Whether a certificate is refused for the name in it, and only once the client has proved who it is by a password.
+
+    Source: ClientAuthentication of 13 to 18, where the certificate's name is compared (`clientcert=verify-full`) after the method.
+    """
+    decision = decision_on(client, cluster, tls=True, shown=shown)
+    by_name = decision.decision == "reject" and decision.name_compared is not None
+    return by_name and _PLAIN_METHODS.get(decision.method or "") == 0
+
+
 def decision_on(client: Client, cluster: Cluster, *, tls: bool, shown: ClientCertificate | None = None) -> Decision:
     """Return which rule a client meets, with this certificate or without one."""
     # From the disk: a change may have written it since the cluster was looked at.
@@ -104,7 +127,7 @@ def _verdict(decision: Decision) -> Verdict:
     return "accept" if decision.decision == "accept" else "reject"
 
 
-def _users(cluster: Cluster) -> Iterator[str]:
+def users(cluster: Cluster) -> Iterator[str]:
     """Return roles to try: the administrator, who surely exists, then those whom the rules name."""
     names = [cluster.server.user] if cluster.server else []
     names += ["postgres", *(token.text for rule in cluster.rules for token in rule.users if _literal(token))]

@@ -17,7 +17,7 @@ from pgssl_wizard.certificates.profiles import CLIENT_KEY, Profile
 from pgssl_wizard.cluster.facts import Cluster
 from pgssl_wizard.cluster.reading import names_in, read_bytes
 from pgssl_wizard.files.ident import parse_maps
-from pgssl_wizard.proof.clients import choose_database, decision_on, own_certificate
+from pgssl_wizard.proof.clients import choose_database, decision_on
 from pgssl_wizard.proof.model import CertificateGiven
 from pgssl_wizard.proof.shown import Shown
 from pgssl_wizard.proof.strangers import write_private
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from pgssl_wizard.certificates.issue import Issued
     from pgssl_wizard.certificates.keys import PrivateKey
 
-#: Roles that are tried by a certificate in their name.
-_ROLES = 5
 #: A name that no role bears.
 _NOBODY = "pgssl-wizard tries another name"
 
@@ -82,7 +80,7 @@ def make(directory: Path, cluster: Cluster, roles: Sequence[str], address: str, 
             gone.append(revocation.Entry(made.certificate.serial_number))
 
     tried_whole = False
-    for role in list(dict.fromkeys(roles))[:_ROLES]:
+    for role in roles:
         subject = _subject_let_in(cluster, role, address)
         show(role, "right", subject or _named(role))
         if subject is not None and not tried_whole:
@@ -102,7 +100,9 @@ def _certificate(subject: Name, key: PrivateKey, ca: Issued, until: datetime) ->
     from pgssl_wizard.certificates.issue import Issued, digest_for, identifier_of  # noqa: PLC0415
 
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(ca.certificate.subject).public_key(key.public_key())
-    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(ca.certificate.not_valid_before_utc).not_valid_after(until)
+    builder = (
+        builder.serial_number(x509.random_serial_number()).not_valid_before(ca.certificate.not_valid_before_utc).not_valid_after(until)
+    )
     authority = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier_of(ca.certificate))
     constraints = x509.BasicConstraints(ca=False, path_length=None)
     builder = builder.add_extension(constraints, critical=True).add_extension(authority, critical=False)
@@ -110,17 +110,18 @@ def _certificate(subject: Name, key: PrivateKey, ca: Issued, until: datetime) ->
 
 
 def _subject_let_in(cluster: Cluster, role: str, address: str) -> Name | None:
-    """Return the subject of a certificate that the rules and maps let in as a role; None when there is none that is easily found."""
-    client = choose_database(cluster, address, role)
-    if decision_on(client, cluster, tls=True, shown=own_certificate(role)).decision == "accept":
-        return _named(role)
-    for line in parse_maps(cluster.ident_file, cluster.major, read_bytes, names_in):
-        if line.error is not None or line.system_user is None or line.system_user.text[:1] in {"", "/"}:
-            continue
-        for subject in _subjects(line.system_user.text):
-            if decision_on(client, cluster, tls=True, shown=_identity(subject)).decision == "accept":
+    """Return the subject of a certificate that a rule lets a role in by; None when there is none that is easily found."""
+    lines = parse_maps(cluster.ident_file, cluster.major, read_bytes, names_in)
+    mapped = [line.system_user.text for line in lines if line.error is None and line.system_user is not None]
+    let_in: list[Name] = []
+    for subject in [_named(role), *(subject for text in mapped if text[:1] not in {"", "/"} for subject in _subjects(text))]:
+        shown = _identity(subject)
+        client = choose_database(cluster, address, role, shown)
+        if decision_on(client, cluster, tls=True, shown=shown).decision == "accept":
+            let_in.append(subject)
+            if decision_on(client, cluster, tls=True).decision == "reject":
                 return subject
-    return None
+    return let_in[0] if let_in else None
 
 
 def _subjects(text: str) -> list[Name]:

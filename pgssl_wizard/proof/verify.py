@@ -13,7 +13,15 @@ from pathlib import Path
 from pgssl_wizard.cluster.facts import Cluster
 from pgssl_wizard.proof import anchor as anchors
 from pgssl_wizard.proof import strangers
-from pgssl_wizard.proof.clients import Client, choose, choose_database, promise_to, rests_on_unseen_method
+from pgssl_wizard.proof.clients import (
+    Client,
+    asks_for_password,
+    choose,
+    choose_database,
+    name_counts_after_password,
+    promise_to,
+    rests_on_unseen_method,
+)
 from pgssl_wizard.proof.matrix import Row, expect, rows
 from pgssl_wizard.proof.model import Attempt, Proof, RootGiven, Verdict
 from pgssl_wizard.proof.names import reachable_address, source_address, to_try
@@ -36,7 +44,12 @@ _LET_IN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """Where attempts go and what they carry; `unseen`: the rule's method may fail without being asked for a password."""
+    """Where attempts go and what they carry.
+
+    Attributes:
+        unseen: the rule's method may fail without being asked for a password.
+        password: what is said when a password is asked for; None: being asked is enough.
+    """
 
     hostaddr: str | None
     port: int
@@ -45,6 +58,7 @@ class _Target:
     certificate: Path
     key: Path
     unseen: bool = False
+    password: str | None = None
 
 
 def verify(
@@ -119,12 +133,18 @@ def verify(
     )
 
 
-def _with_certificates(target: _Target, cluster: Cluster, host: str, shown: Sequence[Shown], *, tls13: bool) -> tuple[Attempt, ...]:
+def _with_certificates(
+    target: _Target, cluster: Cluster, host: str, shown: Sequence[Shown], *, tls13: bool, passwords: Mapping[str, str] | None = None
+) -> tuple[Attempt, ...]:
     """Try roles with their certificates, and each role without one."""
     attempts: tuple[Attempt, ...] = ()
-    without: set[str] = set()
+    clients: dict[str, Client] = {}
     for each in shown:
-        client = choose_database(cluster, target.client.address or "", each.role)
+        bare = each.role not in clients
+        if bare:
+            # Each role goes where the first of its certificates, the right one, lets it in.
+            clients[each.role] = choose_database(cluster, target.client.address or "", each.role, each.identity)
+        client = clients[each.role]
         root = each.root or target.roots["right"]
         own = dataclasses.replace(
             target,
@@ -133,16 +153,47 @@ def _with_certificates(target: _Target, cluster: Cluster, host: str, shown: Sequ
             certificate=each.certificate,
             key=each.key,
             unseen=rests_on_unseen_method(client, cluster, shown=each.identity),
+            password=(passwords or {}).get(each.role) if asks_for_password(client, cluster, each.identity) else None,
         )
         # Without TLS a certificate is never asked for.
         promise = promise_to(client, cluster, tls13=tls13, shown=each.identity)
         wanted = [(row, expect(promise, row)) for row in (Row(host, sslmode, given, each.state) for sslmode, given in each.ways)]
-        if each.role not in without:
-            without.add(each.role)
-            bare = Row(host, "verify-full", "right")
-            wanted.append((bare, expect(promise_to(client, cluster, tls13=tls13), bare)))
-        attempts += _try_all(own, wanted)
+        if bare:
+            row = Row(host, "verify-full", "right")
+            wanted.append((row, expect(promise_to(client, cluster, tls13=tls13), row)))
+        if own.password is None and name_counts_after_password(client, cluster, each.identity):
+            attempts += tuple(dataclasses.replace(_planned(own, row, expected), message=_AFTER_PASSWORD) for row, expected in wanted)
+        else:
+            attempts += _try_all(own, wanted)
     return attempts
+
+
+def try_certificates(
+    cluster: Cluster, shown: Sequence[Shown], *, names: Sequence[str], root: Path, passwords: Mapping[str, str] | None = None
+) -> tuple[Attempt, ...]:
+    """Try client certificates alone, by the first of `names`; nothing where the server cannot be reached or no name is known.
+
+    Args:
+        cluster: whose settings and rules say what ought to happen.
+        shown: the certificates.
+        names: what clients call the server; by default the names in its certificate.
+        root: the trust anchor.
+        passwords: of roles, where they are known; without one, being asked for it is to be let in.
+
+    Raises:
+        UnusableInput: the root cannot be used.
+    """
+    server = cluster.postmaster
+    address = reachable_address(server) if server else None
+    asked = to_try(names or _certificate_names(cluster))
+    if server is None or address is None or not asked:
+        return ()
+    served = handshake.fetch(address, server.port)
+    client = choose(cluster, source_address(address, server.port), None, None)
+    with tempfile.TemporaryDirectory(prefix="pgssl-proof-") as folder:
+        target = _target(Path(folder), address, server.port, client, anchors.read_given(root))
+        tls13 = served is None or served.protocol == "TLSv1.3"
+        return _with_certificates(target, cluster, asked[0], shown, tls13=tls13, passwords=passwords)
 
 
 def verify_remote(host: str, port: int, root: Path | None, *, user: str | None = None, database: str | None = None) -> Proof:
@@ -206,6 +257,7 @@ def objections(proof: Proof) -> str | None:
     return f"{first.host} with sslmode={first.sslmode} and {_ROOTS[first.root]} was to {first.expected} and did {first.outcome}{said}{more}"
 
 
+_AFTER_PASSWORD = "the server compares the name in the certificate only after the password, which nobody knows here"
 _ROOTS = {"none": "no root", "right": "the right root", "wrong": "a wrong root"}
 
 
@@ -231,11 +283,9 @@ def _try_all(target: _Target, wanted: Sequence[tuple[Row, Verdict]]) -> tuple[At
         return tuple(pool.map(lambda each: _try_one(target, *each), wanted))
 
 
-def _try_one(target: _Target, row: Row, expected: Verdict) -> Attempt:
-    """Make one attempt."""
-    offered = row.certificate != "none"
-    root = target.roots[row.root]
-    planned = Attempt(
+def _planned(target: _Target, row: Row, expected: Verdict) -> Attempt:
+    """Return an attempt that is not made yet."""
+    return Attempt(
         host=row.host,
         user=target.client.user,
         sslmode=row.sslmode,
@@ -245,6 +295,13 @@ def _try_one(target: _Target, row: Row, expected: Verdict) -> Attempt:
         outcome="not-tried",
         hostaddr=target.hostaddr,
     )
+
+
+def _try_one(target: _Target, row: Row, expected: Verdict) -> Attempt:
+    """Make one attempt."""
+    offered = row.certificate != "none"
+    root = target.roots[row.root]
+    planned = _planned(target, row, expected)
     if row.root == "right" and root is None:
         return dataclasses.replace(planned, message="no root is known")
     tried = attempt.try_connection(
@@ -257,6 +314,7 @@ def _try_one(target: _Target, row: Row, expected: Verdict) -> Attempt:
         root=root,
         certificate=target.certificate if offered else None,
         key=target.key if offered else None,
+        password=target.password,
         timeout=_PATIENCE,
     )
     message = tried.message or ""

@@ -81,6 +81,43 @@ def initdb(
         raise Refused(f"initdb did not work: {words}", where=str(data_directory), code="initdb-failed")
 
 
+def run_single(
+    programs: Programs, data_directory: Path, identity: Identity, statements: Sequence[str], *, settings: Mapping[str, str] | None = None
+) -> None:
+    """Run statements in a server for one, without a network; the data directory's server is down.
+
+    Args:
+        programs: whose `postgres`.
+        data_directory: of the cluster.
+        identity: its owner.
+        statements: they go through a pipe, so that no list of processes shows them.
+        settings: for this run.
+
+    Raises:
+        Refused: the server's own words.
+    """
+    # With -j a line break alone ends nothing; names may hold one.
+    command = [str(programs.program("postgres")), "--single", "-j", "-D", str(data_directory)]
+    for name, value in (settings or {}).items():
+        command += ["-c", f"{name}={value}"]
+    try:
+        done = subprocess.run(
+            [*command, "-c", "exit_on_error=true", "postgres"],
+            input="".join(f"{statement};\n\n" for statement in statements).encode(),
+            check=False,
+            capture_output=True,
+            cwd="/",
+            env=identity.environment(),
+            start_new_session=True,
+            **identity.spawn_options(),
+        )
+    except OSError as error:
+        raise Refused(f"a server for one could not be run: {error}", where=str(programs.bin_directory), code="single-failed") from error
+    if done.returncode != 0:
+        words = done.stderr.decode(errors="replace").strip()
+        raise Refused(f"a server for one did not do what it was told: {words}", where=str(data_directory), code="single-failed")
+
+
 def start(
     programs: Programs,
     data_directory: Path,

@@ -183,6 +183,18 @@ class Throwaway:
             self.close()
             raise
 
+    def make_roles(self, passwords: Mapping[str, str]) -> None:
+        """Make ordinary roles that can log in with these passwords; the server is down.
+
+        Raises:
+            Refused: the server's own words.
+        """
+        statements = ["SET password_encryption = 'scram-sha-256'"]
+        for role, password in passwords.items():
+            name, secret = role.replace('"', '""'), password.replace("'", "''")
+            statements.append(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{secret}'")
+        lifecycle.run_single(self.programs, self.data_directory, self.identity, statements, settings=self._settings)
+
     def start(
         self,
         settings: Mapping[str, str] | None = None,

@@ -78,12 +78,14 @@ def test_rules_that_the_server_does_not_take_are_rolled_back(cluster: RealCluste
         apply(planning.plan(cluster, facts, tmp_path / "ca", rules=rules), facts, rehearse=False)
 
 
-def test_rules_that_shut_the_administrator_out_are_rolled_back(cluster: RealCluster, tmp_path: Path) -> None:
-    """His way in worked before; it has to work after."""
+def test_rules_that_shut_the_administrator_out_are_refused(cluster: RealCluster, tmp_path: Path) -> None:
+    """His way in worked before; the rehearsal says that it would not work after, and without a rehearsal everything is put back."""
     facts = planning.look(cluster)
-    rules = b"local all all reject\nhostssl all all all scram-sha-256\n"
+    wanted = planning.plan(cluster, facts, tmp_path / "ca", rules=b"local all all reject\nhostssl all all all scram-sha-256\n")
+    with everything_stays(cluster), pytest.raises(Refused, match="own way in would be shut"):
+        apply(wanted, facts)
     with everything_stays(cluster), pytest.raises(RolledBack, match="own way in is shut"):
-        apply(planning.plan(cluster, facts, tmp_path / "ca", rules=rules), facts)
+        apply(wanted, facts, rehearse=False)
     assert cluster.sql("select 1") == [(1,)]
 
 
