@@ -130,6 +130,34 @@ class Journey:
             raise
         return self.plan
 
+    def take_plan(self, saved: Plan) -> Plan:
+        """Take a plan that was saved, if all that it does would be planned alike now; whom it would lock out is judged anew.
+
+        Raises:
+            Refused: something that it rests on has changed; names it.
+        """
+        from pgssl_wizard.change.checks import check_unchanged  # noqa: PLC0415
+        from pgssl_wizard.cluster.surroundings import look  # noqa: PLC0415
+        from pgssl_wizard.plan.anew import difference  # noqa: PLC0415
+        from pgssl_wizard.plan.make import make_plan  # noqa: PLC0415
+
+        assert self.cluster is not None
+        check_unchanged(saved)
+        self.answers = saved.answers
+        self.surroundings = look(self.cluster, saved.answers)
+        now = make_plan(self.cluster, self.surroundings, saved.answers)
+        found = difference(saved, now)
+        if found is not None:
+            words, where = found
+            raise Refused(
+                f"the cluster has changed since the plan was made: {words}",
+                where=where,
+                hint="make the plan again",
+                code="changed-since-plan",
+            )
+        self.plan = replace(now, hash=saved.hash)
+        return self.plan
+
     def offer(self, answers: Answers) -> Offer | None:
         """Return what the server would offer with these answers; None when its library cannot be asked here."""
         from pgssl_wizard.cluster.protocol_facts import offer_of  # noqa: PLC0415

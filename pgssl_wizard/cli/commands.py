@@ -140,8 +140,7 @@ def apply(
         saved = load(_read(plan_file), str(plan_file))
         if saved.data_directory != cluster.data_directory:
             raise UnusableInput(f"This plan is for {saved.data_directory}.", where=str(plan_file), code="bad-plan")
-        journey.plan = saved
-        journey.answers = saved.answers
+        journey.take_plan(saved)
     else:
         journey.make_plan()
     assert journey.plan is not None
