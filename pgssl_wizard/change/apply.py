@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pgssl_wizard.change import checks, imports, planned_kits, recorded, transaction
 from pgssl_wizard.change.after import cluster_after
-from pgssl_wizard.change.confirm import leave_pending, not_pending
+from pgssl_wizard.change.confirm import about_the_watchdog, leave_pending, not_pending
 from pgssl_wizard.change.contents import Contents, fingerprint, make, setting_after
 from pgssl_wizard.change.history import as_change
 from pgssl_wizard.change.journal import Journal, sweep
@@ -351,6 +351,8 @@ class _Run:
         findings = [*contents.findings]
         if self.confirm_within is not None and journal.state == "applied":
             findings.append(not_pending(self.effective))
+        if journal.state == "pending":
+            findings += about_the_watchdog()
         if is_request(self.plan):
             return dataclasses.replace(as_change(journal), findings=tuple(findings))
         if contents.key_shut and rehearsed:

@@ -16,6 +16,7 @@ from pgssl_wizard.errors import RolledBack
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.plan.model import Effective
 from pgssl_wizard.server.boot import boot_id
+from pgssl_wizard.server.login_session import ends_its_processes
 
 _WHY_NOT: dict[Effective, str] = {
     "next-start": "the server is down, so nobody can try it",
@@ -49,6 +50,21 @@ def not_pending(effective: Effective) -> Finding:
         f"the change stands without being confirmed: {_WHY_NOT[effective]}",
         hint="rollback puts back what stood before",
         topic="apply",
+    )
+
+
+def about_the_watchdog() -> tuple[Finding, ...]:
+    """Return what is to be said where the end of the login session would end the watchdog too."""
+    if not ends_its_processes():
+        return ()
+    return (
+        Finding(
+            "warning",
+            "watchdog-ends-with-session",
+            "logging out ends every process of this session, the one that undoes an unconfirmed change too (KillUserProcesses of systemd)",
+            hint="stay logged in until the change is confirmed, or run this with systemd-run --pty",
+            topic="apply",
+        ),
     )
 
 
