@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from textual.pilot import Pilot
@@ -47,6 +48,17 @@ async def go_on_to(pilot: Pilot[Any], key: str) -> None:
         return
     await pilot.press("A")
     await settle(pilot)
+
+
+async def every_screen(pilot: Pilot[Any]) -> AsyncIterator[str]:
+    """Walk from the start to the proof and stop at each screen: one walk is cheaper than one for each."""
+    for key in (*ORDER, "confirm", "proof"):
+        if key == "confirm" or key in ORDER:
+            await go_on_to(pilot, key)
+        else:
+            await pilot.press("A")
+            await settle(pilot)
+        yield key
 
 
 def current(pilot: Pilot[Any]) -> Step:
