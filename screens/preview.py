@@ -14,12 +14,14 @@ from textual.worker import Worker, WorkerState
 
 from pgssl_wizard.plan.model import Plan, PlannedFile
 from pgssl_wizard.plan.secrets import masked
-from pgssl_wizard.screens import who
+from pgssl_wizard.screens import hand_over, who
 from pgssl_wizard.screens.difference import difference, folded, squeezed
 from pgssl_wizard.screens.step import RAIL_FROM, Meaning, Step
 from pgssl_wizard.screens.text import as_ascii, fit, line, lines, short_path, wrap
 
 VIEWS = ("Files", "Certificates", "Rules", "Who", "Commands", "Findings")
+#: In front of the others, for a cluster that somebody else manages.
+HAND_OVER = "Hand over"
 _SIGNS = {"create": ("+", "$pg-ok"), "modify": ("~", "$pg-warn"), "delete": ("-", "$pg-err")}
 _TEXTUAL = {"settings", "auto-settings", "rules", "maps"}
 
@@ -83,7 +85,12 @@ class PreviewStep(Step):
             files = self._files()
             # What changes in the rules is what people want to see first.
             self.index = next((n for n, each in enumerate(files) if each.role == "rules"), 0)
+            self.view_name = self.views()[0]
         self.redraw()
+
+    def views(self) -> tuple[str, ...]:
+        """The views of this plan."""
+        return (HAND_OVER, *VIEWS) if self.plan is not None and self.plan.handed_over is not None else VIEWS
 
     def _files(self) -> list[PlannedFile]:
         """The planned files in the order of the tree: configuration, the server's, the CA's."""
@@ -97,6 +104,8 @@ class PreviewStep(Step):
     def title_line(self) -> Content:
         if self.plan is None:
             return line(("Working out the plan…" if not self.ready else "There is no plan", "bold $pg-bright"))
+        if self.plan.handed_over is not None and not self.plan.empty:
+            return line((f"For {self.plan.handed_over.manager}, which manages this cluster", "bold $pg-bright"))
         if self.plan.empty:
             return line(("Nothing to do: everything is as the answers say", "bold $pg-bright"))
         new = sum(1 for each in self.plan.changes if each.action == "create")
@@ -110,7 +119,7 @@ class PreviewStep(Step):
 
     def redraw_body(self) -> None:
         pieces: list[Content] = []
-        for name in VIEWS:
+        for name in self.views():
             text = name
             if name == "Findings" and self.plan:
                 count = sum(1 for finding in self.plan.findings if finding.severity != "info")
@@ -124,7 +133,9 @@ class PreviewStep(Step):
             self._put("#shown", Content(""))
             return
         width = self.body_width() - 2
-        if self.view_name == "Files":
+        if self.view_name == HAND_OVER and self.plan.handed_over is not None:
+            self._put("#shown", hand_over.pages(self.plan.handed_over, width))
+        elif self.view_name == "Files":
             self._put("#tree", self._tree())
             self._put("#shown", self._file())
         elif self.view_name == "Certificates":
@@ -305,6 +316,15 @@ class PreviewStep(Step):
         plan = self.plan
         if plan is None:
             return Meaning("What happens", "", "", "")
+        if plan.handed_over is not None:
+            manager = plan.handed_over.manager
+            return Meaning(
+                "What happens",
+                f"what {manager} takes instead",
+                "nothing is written from here",
+                f"undo it in {manager}",
+                ("You get", "It costs", "Undo"),
+            )
         words = {
             "now": "reloads, no restart; sessions that are connected stay",
             "next-start": "nothing now: the server is down, it counts from its start",
@@ -359,7 +379,8 @@ class PreviewStep(Step):
 
     def action_view(self, by: int) -> None:
         """Show the next view."""
-        self.view_name = VIEWS[(VIEWS.index(self.view_name) + by) % len(VIEWS)]
+        views = self.views()
+        self.view_name = views[(views.index(self.view_name) + by) % len(views)]
         self.query_one("#diff-side").scroll_home(animate=False)
         self.redraw_body()
 
@@ -387,6 +408,8 @@ class PreviewStep(Step):
 
             each = files[self.index]
             text = masked(unified(each.before, each.after, str(each.path)))
+        elif self.view_name == HAND_OVER and self.plan.handed_over is not None:
+            text = hand_over.text(self.plan.handed_over)
         elif self.view_name == "Commands":
             text = "\n".join((*[f"{statement};" for statement in self.plan.sql], *self.plan.openssl)) + "\n"
         else:

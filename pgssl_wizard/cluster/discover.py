@@ -15,7 +15,7 @@ from pgssl_wizard.cluster.settings import path_in
 from pgssl_wizard.errors import WizardError
 from pgssl_wizard.files.settings import resolve
 from pgssl_wizard.files.values import boolean
-from pgssl_wizard.server import command_line, postmaster
+from pgssl_wizard.server import command_line, namespaces, postmaster
 
 #: Places where packages put data directories, as patterns; `~` is the home of whoever asks.
 PLACES = (
@@ -32,6 +32,9 @@ PLACES = (
     "/Library/PostgreSQL/*/data",
     "~/Library/Application Support/Postgres/var-*",
     "/bitnami/postgresql/data",
+    # Docker's volumes, seen from outside; from 18 on the official image has its directory further down.
+    "/var/lib/docker/volumes/*/_data",
+    "/var/lib/docker/volumes/*/_data/*/docker",
 )
 
 
@@ -134,7 +137,7 @@ def _of_processes() -> Iterator[Path]:
 
 
 def _working_directory(process: Path) -> Path | None:
-    """Return a postmaster's data directory, None for its children and for servers in containers, whose paths mean nothing here."""
+    """Return a postmaster's data directory, None for its children and for servers in containers whose paths mean nothing here."""
     try:
         directory = (process / "cwd").readlink()
         first_line = (directory / "postmaster.pid").read_bytes().split(b"\n", 1)[0]
@@ -145,7 +148,11 @@ def _working_directory(process: Path) -> Path | None:
             return None
         directory = Path(os.fsdecode(arguments[arguments.index(b"-D") + 1]))
         return directory if directory.is_absolute() and os.path.lexists(directory) else None
-    return directory if first_line.strip() == os.fsencode(process.name) else None
+    number = first_line.strip()
+    if number == os.fsencode(process.name):
+        return directory
+    # In a container it has another number, and its directory perhaps the same name.
+    return directory if number.isdigit() and namespaces.find(directory, int(number)) == int(process.name) else None
 
 
 def _of_debian() -> list[Path]:

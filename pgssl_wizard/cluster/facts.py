@@ -16,6 +16,7 @@ from pgssl_wizard.protocol.suites import TlsLibrary
 Layout = Literal["initdb", "debian", "rhel", "docker", "other"]
 SettingSource = Literal["default", "file", "auto.conf", "command-line", "environment"]
 CertificateRole = Literal["server", "intermediate", "root", "client-ca"]
+ServiceKind = Literal["systemd", "debian", "container", "pg_ctl", "manager"]
 #: How somebody is known: connected now, in the log, streaming from this server, or named by the person.
 KnownFrom = Literal["session", "log", "replication", "named"]
 #: Why the log tells of no (more) connections: see `server.connection_log`.
@@ -146,13 +147,54 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Postmaster:
-    """A running server as its postmaster.pid describes it; `socket_directory` is None without Unix sockets."""
+    """A running server as its postmaster.pid describes it; `socket_directory` is None without Unix sockets.
+
+    Attributes:
+        pid: by our numbering.
+        apart: in which namespaces (`pid`, `net`) it lives and we do not, as in a container: then nothing here connects to it, and it
+            has neither sockets nor addresses for us.
+    """
 
     pid: int
     port: int
     socket_directory: Path | None
     listen_address: str | None
     started: datetime | None = None
+    apart: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """How this cluster is started, with the commands that do it; None for what only its manager decides.
+
+    Attributes:
+        kind: `systemd` a unit, `debian` pg_ctlcluster, `container` from outside of it, `pg_ctl` by hand, `manager` a system that manages
+            the cluster.
+        start, restart, reload: for a shell.
+        arguments: where the server's command line is written, for people.
+    """
+
+    kind: ServiceKind
+    start: str | None
+    restart: str | None
+    reload: str | None
+    arguments: str = "the start command"
+
+
+@dataclass(frozen=True, slots=True)
+class PatroniSays:
+    """What Patroni's dynamic configuration holds, by the copy that it keeps in the data directory.
+
+    Attributes:
+        parameters: the names of the settings in it.
+        rules, maps: whether it holds the lists `pg_hba` and `pg_ident`.
+        by_role: lists for members of one role alone, which take the place of the former: `pg_hba_primary` and their like.
+    """
+
+    parameters: frozenset[str] = frozenset()
+    rules: bool = False
+    maps: bool = False
+    by_role: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +301,8 @@ class Cluster:
         log_silence: why the log tells of no (more) connections; None when it does, or was not looked at.
         unplaced: how many came in whose address the log does not tell.
         own_ranges: this machine's addresses as `address/prefix`; empty when nobody looked.
+        service: how it is started; None when nobody looked.
+        patroni: what Patroni's dynamic configuration holds; None for others, and where it cannot be read.
     """
 
     data_directory: Path
@@ -301,11 +345,24 @@ class Cluster:
     own_ranges: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     label: str = ""
+    service: Service | None = None
+    patroni: PatroniSays | None = None
 
     @property
     def running(self) -> bool:
         """Whether a server has this data directory open."""
         return self.postmaster is not None
+
+    def to(self, what: Literal["start", "restart", "reload"]) -> str:
+        """Return how people do this here, to stand in a sentence: with the command, where there is one."""
+        command = getattr(self.service, what) if self.service is not None else None
+        if command is None:
+            through = f" through {self.managed_by}" if self.managed_by else ""
+            return f"{what} the server{through}"
+        kind = self.service.kind if self.service is not None else None
+        # pg_ctl refuses to run as root.
+        where = {"container": " outside the container", "pg_ctl": f" as {self.owner.partition(':')[0]}"}.get(kind or "", "")
+        return f"run “{command}”{where}"
 
     def value(self, name: str) -> str:
         """Return the value that the files give the setting `name`; empty when this version does not know it."""

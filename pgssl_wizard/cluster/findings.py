@@ -15,7 +15,7 @@ from pgssl_wizard.cluster.findings_of_certificates import of_certificates
 from pgssl_wizard.cluster.findings_of_rules import of_rules
 from pgssl_wizard.cluster.findings_of_server import of_server
 from pgssl_wizard.cluster.findings_of_settings import of_settings
-from pgssl_wizard.cluster.managed import told_by_headers
+from pgssl_wizard.cluster.managed import refusal, told_by_headers, written_by_patroni
 from pgssl_wizard.cluster.reading import foreign_link, may_read, who_can_read
 from pgssl_wizard.files.settings import Resolution, SettingsVerdict, judge
 from pgssl_wizard.files.versions import NEWEST
@@ -71,13 +71,7 @@ def _whole(cluster: Cluster) -> Iterator[Finding]:
             str(cluster.data_directory / "PG_VERSION"),
         )
     if cluster.managed_by:
-        yield Finding(
-            "error",
-            "managed",
-            f"{cluster.managed_by} manages this cluster and would overwrite or fight a change.",
-            f"Change it in {cluster.managed_by}.",
-            str(cluster.config_file),
-        )
+        yield refusal(cluster.managed_by, cluster.config_file)
     if cluster.bin_directory is None:
         yield Finding(
             "warning",
@@ -145,7 +139,8 @@ def _located(complaint: str, resolution: Resolution) -> tuple[str | None, str]:
 
 def _files(cluster: Cluster, evidence: Evidence) -> Iterator[Finding]:
     for path, fact in cluster.files.items():
-        said = told_by_headers(path, fact.data or b"")
+        # Patroni's own header says what `managed` says already.
+        said = None if written_by_patroni(fact.data) else told_by_headers(path, fact.data or b"")
         if said:
             yield said
         link = foreign_link(path)

@@ -68,7 +68,7 @@ def of_certificates(cluster: Cluster, tls: TlsFiles, now: datetime) -> Iterator[
             "warning",
             "served-differs",
             "The server serves another certificate than the one on disk: a reload failed, or has not happened.",
-            "The server's log says why a reload failed.",
+            f"The server's log says why a reload failed; else {cluster.to('reload')}.",
             str(leaf.path),
             "certificate",
         )
@@ -103,7 +103,7 @@ def _passphrase(cluster: Cluster, tls: TlsFiles) -> Iterator[Finding]:
             "info",
             "key-needs-restart",
             "The key is encrypted and ssl_passphrase_command_supports_reload is off: a new certificate needs a restart.",
-            None,
+            f"After each new one, {cluster.to('restart')}.",
             where,
             "key",
         )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
-from pgssl_wizard.cluster.facts import Cluster, ServerSays
+from pgssl_wizard.cluster.facts import Cluster, Postmaster, ServerSays
 from pgssl_wizard.cluster.names import listen_entries
 from pgssl_wizard.files.values import boolean
 from pgssl_wizard.findings import Finding
 
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+
+#: What to do about a server that lives in a container.
+HINT_OUTSIDE = "Run this program inside: docker exec -u postgres CONTAINER pgssl-wizard …; or stop the container and run it here."
 
 #: How many of several things are told in one sentence; the rest is counted.
 _TOLD = 3
@@ -28,16 +32,18 @@ def of_server(cluster: Cluster, left_pid: int | None) -> Iterator[Finding]:
                 "pid-file-left",
                 f"postmaster.pid names the process {left_pid}, which is no server of this directory here: "
                 "the server crashed, or runs in a container or on another machine.",
-                "If it runs elsewhere, run this program there: here it counts as down.",
+                f"If it runs elsewhere, run this program there: here it counts as down. Else {cluster.to('start')}.",
                 str(cluster.data_directory / "postmaster.pid"),
             )
+    elif cluster.postmaster is not None and cluster.postmaster.apart:
+        yield in_container(cluster.data_directory, cluster.postmaster)
     else:
         if cluster.value("ssl") == "on" and cluster.tls_answers is False and _waits_for_restart(cluster):
             yield Finding(
                 "warning",
                 "tls-waits-for-restart",
                 "ssl is on, but the server has no TLS yet: its key asks for a passphrase that no reload can give.",
-                "Restart it, with the passphrase at hand; a reload before puts rules in force that ask for TLS.",
+                f"With the passphrase at hand, {cluster.to('restart')}; a reload before puts rules in force that ask for TLS.",
             )
         elif cluster.value("ssl") == "on" and cluster.tls_answers is False:
             yield Finding(
@@ -56,6 +62,19 @@ def of_server(cluster: Cluster, left_pid: int | None) -> Iterator[Finding]:
         else:
             yield from _said(cluster, cluster.server)
     yield from _reach(cluster)
+
+
+def in_container(data_directory: Path, server: Postmaster) -> Finding:
+    """Return that a server lives in a container, where nothing can be shown from outside, and where to go."""
+    net = "a network of its own" if "net" in server.apart else "process numbers of its own"
+    return Finding(
+        "error",
+        "in-a-container",
+        f"The server of this directory runs in a container (process {server.pid} here), with {net}: from here nobody can ask it, and a "
+        "connection might meet another server.",
+        HINT_OUTSIDE,
+        str(data_directory / "postmaster.pid"),
+    )
 
 
 def _waits_for_restart(cluster: Cluster) -> bool:
@@ -121,7 +140,7 @@ def _edits(cluster: Cluster, said: ServerSays) -> Iterator[Finding]:
             "info",
             "restart-pending",
             f"Only a restart puts this in force: {_some(said.restart_pending, '; ')}.",
-            "Nothing here needs that restart.",
+            f"Nothing here needs that restart; for it, {cluster.to('restart')}.",
             topic="apply",
         )
 
@@ -138,7 +157,7 @@ def _reach(cluster: Cluster) -> Iterator[Finding]:
             "warning",
             "no-tcp",
             "listen_addresses is empty: the server has no TCP port, and TLS exists only over TCP.",
-            "Set listen_addresses and restart.",
+            f"Set listen_addresses, then {cluster.to('restart')}.",
             where,
             "names",
         )
@@ -148,9 +167,9 @@ def _reach(cluster: Cluster) -> Iterator[Finding]:
             "info",
             "local-only",
             f"listen_addresses is {now}: nobody on another machine can reach this server, with or without TLS.",
-            f"It is {setting.value} in the files already: restart."
+            f"It is {setting.value} in the files already: {cluster.to('restart')}."
             if waits
-            else "To serve others, set listen_addresses = '*' and restart.",
+            else f"To serve others, set listen_addresses = '*', then {cluster.to('restart')}.",
             where,
             "names",
         )

@@ -15,14 +15,14 @@ def of_settings(cluster: Cluster, resolution: Resolution, verdict: SettingsVerdi
     """Yield them; what the server refuses is told elsewhere."""
     for name, setting in cluster.settings.items():
         if name.startswith("ssl"):
-            yield from _origin(setting, resolution)
+            yield from _origin(cluster, setting, resolution)
     ssl = cluster.settings.get("ssl")
     if ssl is not None and cluster.running and ssl.in_force is not None and ssl.in_force != ssl.value:
         yield Finding(
             "warning",
             "ssl-not-in-force",
             f"ssl is {ssl.value} in the files and {ssl.in_force} in the running server.",
-            "A reload has not happened, or failed.",
+            f"A reload has not happened, or failed: {cluster.to('reload')}, and read the server's log.",
             f"{ssl.file}:{ssl.line}" if ssl.file else None,
         )
     yield from together(of_values(verdict.rows, cluster.major, with_data=cluster.config_file.parent == cluster.data_directory))
@@ -37,13 +37,13 @@ def of_settings(cluster: Cluster, resolution: Resolution, verdict: SettingsVerdi
         )
 
 
-def _origin(setting: Setting, resolution: Resolution) -> Iterator[Finding]:
+def _origin(cluster: Cluster, setting: Setting, resolution: Resolution) -> Iterator[Finding]:
     if setting.source == "command-line":
         yield Finding(
             "warning",
             "command-line-override",
             f"{setting.name} is given on the server's command line (as {setting.value}), which no file overrides.",
-            "Change the start command, and restart.",
+            f"Change it in {cluster.service.arguments if cluster.service else 'the start command'}, then {cluster.to('restart')}.",
             "command line",
         )
     elif setting.source == "auto.conf":

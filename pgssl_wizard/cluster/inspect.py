@@ -17,6 +17,7 @@ from pgssl_wizard.cluster.facts import Cluster, FileFact, Postmaster, ServerSays
 from pgssl_wizard.cluster.names import found_names
 from pgssl_wizard.cluster.protocol_facts import library_of
 from pgssl_wizard.cluster.reading import Recorder, fact_of, owner_in_words, who_can_read
+from pgssl_wizard.cluster.service import service_of
 from pgssl_wizard.cluster.settings import Live, path_in, settings_of
 from pgssl_wizard.errors import Refused, WizardError
 from pgssl_wizard.files.hba import files_of, parse_rules, surrounding_of
@@ -85,8 +86,8 @@ def inspect(data_directory: Path, *, pg_bin: Path | None = None, user: str | Non
     auto_conf = directory / "postgresql.auto.conf"
     resolution = resolve(place.config_file, auto_conf, recorder.read, recorder.list_directory, arguments, major)
     defaults = {"hba_file": str(place.config_directory / "pg_hba.conf"), "ident_file": str(place.config_directory / "pg_ident.conf")}
-    hba_file = _file(directory, resolution, "hba_file", defaults, asked.live)
-    ident_file = _file(directory, resolution, "ident_file", defaults, asked.live)
+    hba_file = _file(directory, resolution, "hba_file", defaults, asked.live, server)
+    ident_file = _file(directory, resolution, "ident_file", defaults, asked.live, server)
     rules = parse_rules(hba_file, major, recorder.read, recorder.list_directory, surrounding_of(_in_files(resolution), major))
     recorder.read(ident_file)
     for path in (place.config_file, hba_file):
@@ -108,8 +109,12 @@ def inspect(data_directory: Path, *, pg_bin: Path | None = None, user: str | Non
         crl=path_in(directory, resolution, "ssl_crl_file", ""),
         crl_directory=path_in(directory, resolution, "ssl_crl_dir", ""),
     )
-    standard_error = known.standard_error(place.layout, major, place.config_directory, log.find(directory, server))
+    # The names of files that a server in a container writes mean others here.
+    log_file = None if server is not None and server.apart else log.find(directory, server)
+    standard_error = known.standard_error(place.layout, major, place.config_directory, log_file)
     logged = known.logged(known.where(directory, _in_force(asked.live, resolution), standard_error))
+    if server is not None and server.apart:
+        logged = known.Logged(silence="elsewhere")
     ran = aside.result()
     found = ran.programs
     cluster = Cluster(
@@ -136,7 +141,7 @@ def inspect(data_directory: Path, *, pg_bin: Path | None = None, user: str | Non
         server_problem=asked.problem,
         tls_answers=asked.tls_answers,
         served_sha256=asked.served_sha256,
-        log_file=log.find(directory, server),
+        log_file=log_file,
         files=recorder.files,
         directories=recorder.directories,
         command_line=arguments,
@@ -149,11 +154,13 @@ def inspect(data_directory: Path, *, pg_bin: Path | None = None, user: str | Non
         log_silence=logged.silence,
         unplaced=logged.unplaced,
         own_ranges=own_ranges(),
+        patroni=managed.patroni_says(directory),
         rules=rules,
         found_names=found_names(settings, tls.certificates),
         label=layout.label_of(place),
     )
     left_pid = _left_pid(directory) if server is None else None
+    cluster = replace(cluster, service=service_of(cluster))
     return replace(cluster, findings=sayings.of_cluster(cluster, sayings.Evidence(resolution, tls, ran.refusal, groups, left_pid)))
 
 
@@ -194,6 +201,9 @@ def _run_programs(major: int, pg_bin: Path | None, directory: Path, config_file:
         programs.postgres_c(found, "ssl", directory, {"config_file": str(config_file)})
     except Refused as error:
         refusal = error.message if error.code == "server-refuses-files" else None
+    if server is not None and server.apart:
+        # The library in its container is another one.
+        return _Asides(found, refusal)
     status = directory.stat()
     return _Asides(found, refusal, *library_of(found, status.st_uid, status.st_gid, server.pid if server else None))
 
@@ -228,7 +238,7 @@ def _in_force(live: Live, resolution: Resolution) -> Callable[[str], str | None]
     return value
 
 
-def _file(directory: Path, resolution: Resolution, name: str, defaults: Mapping[str, str], live: Live) -> Path:
+def _file(directory: Path, resolution: Resolution, name: str, defaults: Mapping[str, str], live: Live, server: Postmaster | None) -> Path:
     """Return the file of the rules or maps: as the running server says, unless a restart will change it; else as the files say."""
     if live.in_force.get(name):
         return Path(live.in_force[name])
@@ -237,7 +247,7 @@ def _file(directory: Path, resolution: Resolution, name: str, defaults: Mapping[
         return Path(defaults[name])
     # A relative value means the directory in which the server was started, which nobody can know; the data directory is
     # where a postmaster works, and the best guess.
-    return directory / winner.value
+    return layout.seen_from_here(directory, Path(winner.value), server)
 
 
 def _must_be_there(fact: FileFact) -> None:
@@ -246,7 +256,8 @@ def _must_be_there(fact: FileFact) -> None:
 
 
 def _must_be_readable(fact: FileFact) -> None:
-    if fact.problem:
+    # Stolon puts this in place of postgresql.auto.conf, so that ALTER SYSTEM has no effect.
+    if fact.problem and fact.real_path != Path(os.devnull):
         able = f"; {who_can_read(fact)} can read it" if fact.owner else ""
         raise Refused(
             f"This file cannot be used: {fact.problem}{able}.",
@@ -274,6 +285,9 @@ def _left_pid(directory: Path) -> int | None:
 def _ask(server: Postmaster | None, user: str | None, database: str | None, uid: int) -> _Asked:
     if server is None:
         return _Asked()
+    if server.apart:
+        # Its address and its sockets are those of somebody else here.
+        return _Asked(problem="it runs in a container")
     from pgssl_wizard.server import admin  # noqa: PLC0415 - psycopg only where a server runs
 
     address = admin.loopback(server.listen_address)

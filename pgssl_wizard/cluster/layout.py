@@ -15,6 +15,7 @@ from pgssl_wizard.errors import Refused, UnusableInput
 from pgssl_wizard.files.settings import resolve
 from pgssl_wizard.files.versions import NEWEST, OLDEST
 from pgssl_wizard.server import command_line
+from pgssl_wizard.server.postmaster import named_directory
 
 DEBIAN_CONFIGURATION = Path("/etc/postgresql")
 
@@ -142,6 +143,25 @@ def place_of(
     return Place(data_directory, major, file, _layout(data_directory, major, file), directory)
 
 
+def seen_from_here(data_directory: Path, path: Path, postmaster: Postmaster | None) -> Path:
+    """Return where a file that the server names lies for us; relative names mean the data directory.
+
+    Raises:
+        Refused: the server runs in a container, and the file lies in there: what has that name here is another one.
+    """
+    if postmaster is None or not postmaster.apart or not path.is_absolute():
+        return data_directory / path
+    inside = named_directory(data_directory)
+    if inside is not None and path.is_relative_to(inside):
+        return data_directory / path.relative_to(inside)
+    raise Refused(
+        f"The server runs in a container, and it reads {path} in there.",
+        where=str(data_directory),
+        hint="Run this program inside: docker exec -u postgres CONTAINER pgssl-wizard …",
+        code="in-a-container",
+    )
+
+
 def label_of(place: Place) -> str:
     """Return what people call the cluster: `17/main` where packages number them, else the telling end of the path."""
     if place.layout == "debian":
@@ -152,7 +172,7 @@ def label_of(place: Place) -> str:
 def short_name(directory: Path) -> str:
     """Return the end of a path that tells it from others: two parts when the last one is a word like `data`."""
     parts = directory.parts
-    if len(parts) > 2 and parts[-1] in {"data", "main", "pgdata", "docker"}:
+    if len(parts) > 2 and parts[-1] in {"data", "main", "pgdata", "docker", "_data"}:
         return "/".join(parts[-2:])
     return directory.name or str(directory)
 
@@ -237,11 +257,13 @@ def _followed(path: Path, config_file: Path, directory: Path) -> Named:
 
 def _config_file(data_directory: Path, major: int, postmaster: Postmaster | None, arguments: Mapping[str, str]) -> Path:
     if "config_file" in arguments:
-        given = data_directory / arguments["config_file"]
+        given = seen_from_here(data_directory, Path(arguments["config_file"]), postmaster)
         # What postmaster.opts tells of a server that is down may be long gone.
         if postmaster is not None or given.exists():
             return given
     directory = command_line.directory_argument(data_directory, postmaster)
+    if directory is not None and postmaster is not None and postmaster.apart:
+        directory = seen_from_here(data_directory, directory, postmaster)
     if directory is not None and (directory / "postgresql.conf").exists():
         return directory / "postgresql.conf"
     inside = data_directory / "postgresql.conf"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from pgssl_wizard.cluster.facts import PatroniSays
 from pgssl_wizard.findings import Finding
 
 #: How many bytes of a file count as its head.
@@ -35,6 +37,55 @@ _OPERATOR_PLACES = (
     (Path("/scripts/configure_spilo.py"), "Spilo"),
 )
 _PGO_CERTIFICATES = Path("/pgconf/tls")
+
+#: What takes a change instead of the files, by manager: a command, or the place of its configuration.
+TAKEN_BY = {
+    "Patroni": "patronictl edit-config",
+    "CloudNativePG": "kubectl patch",
+    "Crunchy PGO": "kubectl patch",
+    "Spilo": "kubectl patch",
+    "Stolon": "stolonctl update --patch",
+    "pg_auto_failover": "pg_autoctl enable ssl",
+    "NixOS": "nixos-rebuild switch",
+}
+
+
+def refusal(manager: str, config_file: Path) -> Finding:
+    """Return why nothing is changed here, and what takes the change instead."""
+    by = TAKEN_BY.get(manager)
+    return Finding(
+        "error",
+        "managed",
+        f"{manager} manages this cluster and would overwrite or fight a change.",
+        f"“pgssl-wizard plan” prints what to hand to {manager}; “{by}” takes it." if by else f"Change it in {manager}.",
+        str(config_file),
+    )
+
+
+def patroni_says(data_directory: Path) -> PatroniSays | None:
+    """Return what Patroni's dynamic configuration holds, by its copy in the data directory; None: there is none that can be read.
+
+    Patroni writes `patroni.dynamic.json` whenever the configuration changes (patroni/config.py, save_cache).
+    """
+    try:
+        told = json.loads((data_directory / "patroni.dynamic.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    section = told.get("postgresql") if isinstance(told, dict) else None
+    if not isinstance(section, dict):
+        return PatroniSays() if isinstance(told, dict) else None
+    parameters = section.get("parameters")
+    return PatroniSays(
+        frozenset(map(str.lower, parameters)) if isinstance(parameters, dict) else frozenset(),
+        rules=bool(section.get("pg_hba")),
+        maps=bool(section.get("pg_ident")),
+        by_role=tuple(sorted(name for name in section if re.fullmatch(r"pg_(?:hba|ident)_\w+", name))),
+    )
+
+
+def written_by_patroni(data: bytes | None) -> bool:
+    """Whether the head of a file says that Patroni writes it."""
+    return bool(_PATRONI.search((data or b"")[:_HEAD]))
 
 
 def manager_of(data_directory: Path, config_file: Path, files: Mapping[Path, bytes]) -> str | None:

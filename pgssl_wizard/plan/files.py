@@ -31,7 +31,7 @@ def key_owner(cluster: Cluster, surroundings: Surroundings, answers: Answers) ->
         raise Refused(
             f"The server's user {cluster.owner.split(':')[0]} is not a member of {group}, so it could not read the key.",
             where="files.key_group",
-            hint=f"usermod -aG {group} {cluster.owner.split(':')[0]}, then restart the server: a running one does not notice.",
+            hint=f"usermod -aG {group} {cluster.owner.split(':')[0]}, then {cluster.to('restart')}: a running one does not notice.",
             code="not-in-group",
         )
     return 0, surroundings.key_gid, f"root:{group}"

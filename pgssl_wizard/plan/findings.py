@@ -245,7 +245,7 @@ def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
             "info",
             "server-down",
             "The server is down: the change counts from its next start, and is proved only in the rehearsal.",
-            None,
+            f"After the change, {cluster.to('start')}, then “pgssl-wizard verify {cluster.data_directory}”.",
             None,
             "apply",
         )
@@ -257,7 +257,7 @@ def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
             "The running server does not notice its new group; it needs a restart before it can read the key."
             if by_group
             else "No reload can open the key: its certificate counts only after a restart, and a restart is what to plan now.",
-            None,
+            f"After the change, {cluster.to('restart')}.",
             None,
             "apply",
         )
@@ -267,7 +267,7 @@ def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
             "rules-before-tls",
             "Until the restart there is no TLS, and whoever reloads the server before it puts the new rules in force: then nobody who "
             "must use TLS gets in.",
-            "Restart right after the change; or choose clients.encryption = “optional” first, and tighten after the restart.",
+            f"Right after the change, {cluster.to('restart')}; or choose clients.encryption = “optional” first, and tighten after the restart.",
             str(cluster.hba_file),
             "rules",
         )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from pgssl_wizard.answers import Answers
 from pgssl_wizard.certificates.profiles import Profile
+from pgssl_wizard.cluster import managed
 from pgssl_wizard.cluster.facts import Cluster
 from pgssl_wizard.cluster.standing import Surroundings
 from pgssl_wizard.errors import Refused
@@ -18,9 +19,14 @@ from pgssl_wizard.files.versions import NEWEST, OLDEST
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.plan import (
     files,
+    for_keepers,
+    for_kubernetes,
+    for_patroni,
+    handed_over,
     importing,
     issuing,
     kits,
+    known,
     passphrase,
     places,
     protocol,
@@ -31,9 +37,20 @@ from pgssl_wizard.plan import (
     settings,
 )
 from pgssl_wizard.plan import findings as sayings
-from pgssl_wizard.plan.model import Effective, FileRole, Plan, PlannedFile
+from pgssl_wizard.plan.model import Effective, FileRole, HandedOver, Plan, PlannedFile
 from pgssl_wizard.plan.serialise import fingerprint
 from pgssl_wizard.protocol import profiles as protocols
+
+#: How a plan is put into the words of each system that manages clusters.
+_WORDS: Mapping[str, Callable[[handed_over.Wish], HandedOver]] = {
+    "Patroni": for_patroni.hand_over,
+    "CloudNativePG": for_kubernetes.for_cloudnativepg,
+    "Crunchy PGO": for_kubernetes.for_crunchy,
+    "Spilo": for_kubernetes.for_spilo,
+    "Stolon": for_keepers.for_stolon,
+    "pg_auto_failover": for_keepers.for_pg_auto_failover,
+    "NixOS": for_keepers.for_nixos,
+}
 
 
 def make_plan(cluster: Cluster, surroundings: Surroundings, answers: Answers) -> Plan:
@@ -43,6 +60,8 @@ def make_plan(cluster: Cluster, surroundings: Surroundings, answers: Answers) ->
         cluster: what is there.
         surroundings: what stands at the places that the answers name.
         answers: complete.
+
+    A cluster that somebody else manages gets a plan too, which is never applied: it says what to hand to that system.
 
     Raises:
         Refused: the change would not be safe or not possible; nothing of it is planned.
@@ -75,7 +94,7 @@ def make_plan(cluster: Cluster, surroundings: Surroundings, answers: Answers) ->
     changes += [*lists.made, *lists.placed]
     # Renewing changes nothing but what it renews, whatever somebody has done to settings and rules since.
     wanted = {} if surroundings.renew else wanted_settings(cluster, answers)
-    settings_edit = settings.edit(cluster, wanted, answers.files.settings)
+    settings_edit = _settings(cluster, wanted, answers)
     for path, data in settings_edit.files.items():
         role: FileRole = "auto-settings" if path == cluster.auto_conf else "settings"
         if path in settings_edit.new:
@@ -121,8 +140,47 @@ def make_plan(cluster: Cluster, surroundings: Surroundings, answers: Answers) ->
             *protocol.findings(plan, cluster, surroundings),
             *sayings.still_true(plan, cluster),
         )
-    plan = replace(plan, findings=tuple(dict.fromkeys(found)))
+    plan = _handed_over(replace(plan, findings=tuple(dict.fromkeys(found))), cluster, wanted)
     return replace(plan, hash=fingerprint(plan))
+
+
+def _settings(cluster: Cluster, wanted: Mapping[str, str], answers: Answers) -> settings.SettingsEdit:
+    """Return how the settings change; what the server's command line holds can be changed only where that is written."""
+    try:
+        return settings.edit(cluster, wanted, answers.files.settings)
+    except Refused as refused:
+        if refused.code == "command-line-override" and cluster.service is not None:
+            container = cluster.service.kind == "container"
+            then = "make the container anew" if container else cluster.to("restart")
+            refused.hint = f"Take it out of {cluster.service.arguments}, {then}, and run this again."
+        raise
+
+
+def _handed_over(plan: Plan, cluster: Cluster, wanted: Mapping[str, str]) -> Plan:
+    """Return the plan with what is to be handed to the cluster's manager, and with its refusal; as it is where nobody manages it."""
+    if not cluster.managed_by:
+        return plan
+    wish = handed_over.wish(plan, cluster, wanted)
+    plan = replace(plan, handed_over=_WORDS[cluster.managed_by](wish), findings=_refused(plan.findings, cluster))
+    if cluster.managed_by != "Patroni":
+        return plan
+    # Its own roles keep a way in without a certificate.
+    own = for_patroni.own_users(wish)
+    told = tuple(
+        each._replace(refused=None, let_in_then=True, certificate=None, then=each.now)
+        if each.user in own and "certificate" in (each.refused or "")
+        else each
+        for each in plan.known
+    )
+    return replace(plan, known=told, locked_out=known.locked_out(told) if plan.locked_out else ())
+
+
+def _refused(found: tuple[Finding, ...], cluster: Cluster) -> tuple[Finding, ...]:
+    """Return the findings with the one that says who manages the cluster, once and first."""
+    if not cluster.managed_by:
+        return found
+    said = managed.refusal(cluster.managed_by, cluster.config_file)
+    return said, *(finding for finding in found if finding.code != said.code)
 
 
 def _request(cluster: Cluster, surroundings: Surroundings, answers: Answers, key_owner: tuple[int, int, str]) -> Plan:
@@ -141,7 +199,7 @@ def _request(cluster: Cluster, surroundings: Surroundings, answers: Answers, key
         asks=passphrase.asked(answers, changes, ca_key_shut=False),
     )
     found: tuple[Finding, ...] = (*requesting.findings(plan, cluster), *sayings.still_true(plan, cluster))
-    plan = replace(plan, findings=tuple(dict.fromkeys(found)))
+    plan = replace(plan, findings=_refused(tuple(dict.fromkeys(found)), cluster))
     return replace(plan, hash=fingerprint(plan))
 
 
@@ -177,13 +235,9 @@ def _refuse_what_cannot_be(cluster: Cluster) -> None:
             where=str(cluster.data_directory),
             code="unknown-version",
         )
-    if cluster.managed_by:
-        raise Refused(
-            f"{cluster.managed_by} manages this cluster and would overwrite or fight the change.",
-            where=str(cluster.config_file),
-            hint=f"Change it in {cluster.managed_by}; this program does not edit behind a manager's back.",
-            code="managed",
-        )
+    if cluster.managed_by and cluster.managed_by not in _WORDS:
+        said = managed.refusal(cluster.managed_by, cluster.config_file)
+        raise Refused(said.message, where=said.where, hint=said.hint, code=said.code)
     if cluster.tls_built_in is False:
         raise Refused(
             "This server was built without TLS (postgres -C ssl_library says so).",

@@ -184,6 +184,42 @@ class Ciphers:
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """One piece of a plan in the format of the system that manages the cluster.
+
+    Attributes:
+        title: what it is, in the order in which they are handed over.
+        format: of the text.
+        text: to be saved as it stands, ending with a newline; passwords in it are replaced by stars, and `how` says so.
+        how: what to do with it, line by line for a shell; lines that begin with `#` are for people.
+    """
+
+    title: str
+    format: Literal["yaml", "json", "nix", "sh"]
+    text: str
+    how: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HandedFile:
+    """A file that people put in its place themselves, on every member of the cluster; `owner` is `user:group`."""
+
+    path: Path
+    mode: int
+    owner: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """The same wish in the words of the system that manages the cluster, which takes it instead of the files."""
+
+    manager: str
+    documents: tuple[Document, ...] = ()
+    files: tuple[HandedFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that apply will do, decided beforehand.
 
@@ -201,6 +237,7 @@ class Plan:
         asks: the passphrases that no command gives, so that somebody has to type them.
         ciphers: what the settings of the protocol come to; None when nobody could ask the library.
         weaknesses: what somebody has to accept in so many words before it is applied.
+        handed_over: for a cluster that somebody manages, what to hand to its manager; then nothing of this is applied.
         hash: over everything above; the same inputs give the same hash.
     """
 
@@ -224,6 +261,7 @@ class Plan:
     asks: tuple[Asks, ...] = ()
     ciphers: Ciphers | None = None
     weaknesses: tuple[Weakness, ...] = ()
+    handed_over: HandedOver | None = None
     hash: str = ""
 
     @property

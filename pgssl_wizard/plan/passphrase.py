@@ -122,7 +122,8 @@ def findings(plan: Plan, cluster: Cluster) -> Iterator[Finding]:
             "warning" if cluster.running and plan.effective == "restart-needed" else "info",
             "key-needs-restart",
             "A reload cannot open this key: new certificates, CAs and ciphers count only after a restart.",
-            "With certificate.passphrase_reload = true and a command, a reload can." if certificate.passphrase == "command" else None,
+            f"After each change, {cluster.to('restart')}."
+            + (" With certificate.passphrase_reload = true and a command, a reload can." if certificate.passphrase == "command" else ""),
             where,
             "key",
         )

@@ -18,7 +18,7 @@ from typing import Any, Union, get_args, get_origin
 from pgssl_wizard.answers import Answers
 from pgssl_wizard.errors import Refused, UnusableInput
 from pgssl_wizard.files.diff import unified
-from pgssl_wizard.plan.model import Ciphers, KnownChange, Plan, PlannedFile
+from pgssl_wizard.plan.model import Ciphers, HandedOver, KnownChange, Plan, PlannedFile
 from pgssl_wizard.plan.secrets import line_of_secret, masked
 
 FORMAT = "pgssl-wizard plan 1"
@@ -40,7 +40,19 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "goes_live_too": list(plan.goes_live_too),
         "effective": plan.effective,
         "ciphers": ciphers_to_json(plan.ciphers),
+        "handed_over": handed_over_to_json(plan.handed_over),
         "hash": plan.hash,
+    }
+
+
+def handed_over_to_json(handed: HandedOver | None) -> dict[str, Any] | None:
+    """Return what the cluster's manager is to be given; null for a cluster that nobody manages."""
+    if handed is None:
+        return None
+    return {
+        "manager": handed.manager,
+        "documents": [{"title": each.title, "format": each.format, "text": each.text, "how": list(each.how)} for each in handed.documents],
+        "files": [{"path": str(each.path), "mode": f"{each.mode:04o}", "owner": each.owner, "what": each.what} for each in handed.files],
     }
 
 

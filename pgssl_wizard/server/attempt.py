@@ -6,6 +6,7 @@ nothing but the arguments.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -16,7 +17,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from psycopg import pq
@@ -34,6 +35,32 @@ _UNSPOKEN = {"sslcertmode": "allow", "min_protocol_version": "3.0", "max_protoco
 #: libpq reads the environment while a connection starts, and the service's name cannot be overruled by an argument.
 _environment = threading.Lock()
 
+#: PQERRORS_VERBOSE of libpq-fe.h: the server's messages come with their code and the place in its source.
+_VERBOSE = 2
+#: What verbosity adds to a message: `FATAL:  28000: words`, and a last line `LOCATION:  ClientAuthentication, auth.c:540`. Both labels
+#: may be in any language.
+_CODE = re.compile(r"(?P<before>[^\s:]: {2})(?P<code>[0-9A-Z]{5}): ")
+_PLACE = re.compile(r"^[^\n:]+: {1,2}(?P<routine>\w+), [\w.-]+:\d+$\n?", re.MULTILINE)
+
+#: Where the server's source (13 to 19) decides by the rules alone, before any method: no line, a `reject` line, no certificate.
+_BY_RULES = frozenset({"ClientAuthentication"})
+#: What runs when somebody has been let in: role, database, places left, settings of the connection.
+_INSIDE = frozenset({"InitPostgres", "InitializeSessionUserId", "CheckMyDatabase", "process_startup_options"})
+#: What runs before the server looks at who comes: it starts, it stops, it is full.
+_BEFORE = frozenset({"InitProcess", "ProcessStartupPacket", "BackendInitialize", "BackendStartup", "SubPostmasterMain"})
+#: Codes of the same, for servers behind something that leaves the routine out: no such database, not permitted, not in a state for it.
+_INSIDE_CODES = frozenset({"3D000", "42501", "55000"})
+#: An authentication that failed, of whatever kind.
+_AUTHENTICATION_CODES = frozenset({"28000", "28P01"})
+#: The same in English, for a libpq that cannot be asked for codes.
+_INSIDE_WORDS = re.compile(
+    r'database ".*" does not exist|role ".*" does not exist|is not permitted to log in|permission denied for database'
+    r"|is not currently accepting connections|too many connections for"
+)
+
+#: Who ended an attempt: the rules, the method that a rule names, the server before it looked at who comes, or after it let them in.
+StoppedBy = Literal["rules", "method", "before", "inside"]
+
 
 @dataclass(frozen=True, slots=True)
 class Tried:
@@ -44,12 +71,17 @@ class Tried:
         tls: protocol version of the connection that decided, None when that one was plaintext.
         message: libpq's whole text on a refusal; with sslmode prefer and allow one paragraph per connection tried.
         asked_for_password: the server got so far, and no further for lack of a password.
+        sqlstate: the code of the server's last message, where it sent one and this libpq tells it.
+        stopped_by: who refused it, in whatever language the server speaks; None when it was let in, or never got to the server's rules:
+            no connection, no TLS, a certificate that did not do.
     """
 
     outcome: Verdict
     tls: str | None
     message: str | None
     asked_for_password: bool = False
+    sqlstate: str | None = None
+    stopped_by: StoppedBy | None = None
 
 
 def try_connection(
@@ -123,9 +155,13 @@ def _start(conninfo: bytes) -> PGconn:
     with _environment:
         hidden = {name: os.environ.pop(name) for name in ("PGSERVICE", "PGSERVICEFILE") if name in os.environ}
         try:
-            return pq.PGconn.connect_start(conninfo)
+            connection = pq.PGconn.connect_start(conninfo)
         finally:
             os.environ.update(hidden)
+    set_verbosity, pointer = _of_libpq("PQsetErrorVerbosity"), getattr(connection, "pgconn_ptr", None)
+    if set_verbosity is not None and pointer is not None:
+        set_verbosity(ctypes.c_void_p(pointer), ctypes.c_int(_VERBOSE))
+    return connection
 
 
 def _conninfo(given: Mapping[str, str]) -> bytes:
@@ -138,7 +174,8 @@ def _conninfo(given: Mapping[str, str]) -> bytes:
         variable = option.envvar.decode() if option.envvar else None
         if name not in parameters and name not in {"service", "servicefile"} and variable is not None and variable in os.environ:
             parameters[name] = _UNSPOKEN.get(name) or (option.compiled or b"").decode()
-    return " ".join(f"{name}={_quoted(value)}" for name, value in parameters.items()).encode()
+    # Names out of a log may hold bytes that are no UTF-8; the server takes them as they are.
+    return " ".join(f"{name}={_quoted(value)}" for name, value in parameters.items()).encode("utf-8", "surrogateescape")
 
 
 def _quoted(value: str) -> str:
@@ -152,7 +189,7 @@ def _follow(connection: PGconn, deadline: float) -> Tried:
 
     tls: str | None = None
     if connection.status == ConnStatus.BAD:
-        return Tried("reject", None, _message(connection))
+        return Tried("reject", None, _told(connection)[0])
     waiting_for = PollingStatus.WRITING
     while True:
         left = deadline - time.monotonic()
@@ -161,7 +198,10 @@ def _follow(connection: PGconn, deadline: float) -> Tried:
         waiting_for = PollingStatus(connection.connect_poll())
         if waiting_for == PollingStatus.FAILED:
             asked = connection.needs_password
-            return Tried("accept" if asked else "reject", tls, _message(connection), asked_for_password=asked)
+            message, sqlstate, stopped_by = _told(connection)
+            if asked:
+                return Tried("accept", tls, message, asked_for_password=True, sqlstate=sqlstate)
+            return Tried("reject", tls, message, sqlstate=sqlstate, stopped_by=stopped_by)
         # In use begins with the first byte of the handshake; what counts is one that came to its end.
         tls = _protocol(connection) if connection.ssl_in_use and connection.status != ConnStatus.SSL_STARTUP else None
         if waiting_for == PollingStatus.OK:
@@ -175,32 +215,53 @@ def _ready(descriptor: int, waiting_for: pq.PollingStatus, seconds: float) -> bo
     return bool(poller.poll(seconds * 1000))
 
 
-def _message(connection: PGconn) -> str:
-    return connection.get_error_message().strip()
+def _told(connection: PGconn) -> tuple[str, str | None, StoppedBy | None]:
+    """Return the message as libpq usually gives it, the code in it, and who stopped the attempt."""
+    return taken_apart(connection.get_error_message().strip())
+
+
+def taken_apart(verbose: str) -> tuple[str, str | None, StoppedBy | None]:
+    """Return a verbose message without what verbosity added, the last code in it, and whose refusal that is."""
+    codes = [found["code"] for found in _CODE.finditer(verbose)]
+    routines = [found["routine"] for found in _PLACE.finditer(verbose)]
+    plain = _CODE.sub(lambda found: found["before"], _PLACE.sub("", verbose)).strip()
+    last = plain.splitlines()[-1] if plain else ""
+    if not codes:
+        # No server spoke, or a libpq that gives no codes: then its words have to do.
+        return plain, None, "inside" if _INSIDE_WORDS.search(last) else "rules" if "pg_hba.conf" in last else None
+    return plain, codes[-1], _stopped_by(codes[-1], routines[-1] if routines else None, last)
+
+
+def _stopped_by(code: str, routine: str | None, words: str) -> StoppedBy:
+    if routine in _BY_RULES:
+        return "rules"
+    if routine in _INSIDE or code in _INSIDE_CODES:
+        return "inside"
+    if routine in _BEFORE or code not in _AUTHENTICATION_CODES:
+        return "before"
+    if routine is None:
+        return "inside" if _INSIDE_WORDS.search(words) else "rules" if "pg_hba.conf" in words else "method"
+    return "method"
 
 
 def _protocol(connection: PGconn) -> str:
     """Return the TLS version of a connection; `TLS` when this libpq cannot be asked."""
-    attribute = _ssl_attribute()
+    attribute = _of_libpq("PQsslAttribute")
     # Every implementation of psycopg has it; its protocol class does not name it.
     pointer = getattr(connection, "pgconn_ptr", None)
     if attribute is None or pointer is None:
         return "TLS"
-    value = attribute(pointer, b"protocol")
+    attribute.restype = ctypes.c_char_p
+    value = attribute(ctypes.c_void_p(pointer), b"protocol")
     return value.decode() if value else "TLS"
 
 
 @functools.cache
-def _ssl_attribute() -> ctypes._NamedFuncPointer | None:
-    """Return libpq's PQsslAttribute, which psycopg does not offer, from the very library that psycopg has loaded."""
+def _of_libpq(name: str) -> ctypes._NamedFuncPointer | None:
+    """Return a function of libpq that psycopg does not offer, from the very library that psycopg has loaded."""
     for path in _loaded_libpq():
-        try:
-            function = ctypes.CDLL(path, mode=getattr(os, "RTLD_NOLOAD", 0) | ctypes.DEFAULT_MODE).PQsslAttribute
-        except (OSError, AttributeError):
-            continue
-        function.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
-        function.restype = ctypes.c_char_p
-        return function
+        with contextlib.suppress(OSError, AttributeError):
+            return getattr(ctypes.CDLL(path, mode=getattr(os, "RTLD_NOLOAD", 0) | ctypes.DEFAULT_MODE), name)  # type: ignore[no-any-return]
     return None
 
 

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pgssl_wizard.server import namespaces
 from pgssl_wizard.server.postmaster import Postmaster
 
 #: Short options that stand for one setting (the server's manual page), with the setting; None: the option takes a value that is no setting.
@@ -71,7 +72,10 @@ def directory_argument(data_directory: Path, postmaster: Postmaster | None) -> P
 
 
 def executable(pid: int) -> Path | None:
-    """Return the binary that this process runs; None when the system does not tell us."""
+    """Return the binary that this process runs; None when the system does not tell us, and for one in a container."""
+    if namespaces.apart(pid):
+        # Its path means a file in there; one of the same name here may be of any version.
+        return None
     try:
         path = Path(f"/proc/{pid}/exe").readlink()
     except OSError:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgssl_wizard.server.postmaster import Postmaster
 
 #: More than this is not read: a log can grow faster than anybody reads.
 _AT_MOST = 4 * 1024 * 1024
+#: A log's directory may hold years.
+_FILES_LOOKED_AT = 10_000
 
 
 #: How a line of the plain format goes on after its prefix, whatever log_line_prefix says.
@@ -35,13 +38,14 @@ _FILE_CONTEXT = re.compile(r"line \d+ of (?:configuration )?file")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of the server with what belongs to it; absent parts are empty."""
+    """One message of the server with what belongs to it; absent parts are empty. `pid` is known in the CSV and JSON formats alone."""
 
     level: str
     text: str
     detail: str = ""
     hint: str = ""
     context: str = ""
+    pid: int | None = None
 
     def __str__(self) -> str:
         told = [part for part in (self.detail, self.context) if part]
@@ -50,11 +54,18 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place in a log: the file's identity and its length then. `path` is None when nobody knows where the log goes."""
+    """A place in a log: the file's identity and its length then. `path` is None when nobody knows where the log goes.
+
+    Attributes:
+        server: whose log it is, so that it is found again after a rotation; None: only this file is looked at.
+        beside: the lengths of the files in the same directory, by inode: a rotation may go on in one that was there before.
+    """
 
     path: Path | None
     inode: int = 0
     offset: int = 0
+    server: tuple[Path, Postmaster] | None = None
+    beside: Mapping[int, int] = field(default_factory=dict, repr=False)
 
 
 def find(data_directory: Path, postmaster: Postmaster | None) -> Path | None:
@@ -79,38 +90,71 @@ def find(data_directory: Path, postmaster: Postmaster | None) -> Path | None:
         return None
 
 
-def mark(path: Path | None) -> Mark:
-    """Return the present end of this log."""
+def mark(path: Path | None, server: tuple[Path, Postmaster] | None = None) -> Mark:
+    """Return the present end of this log.
+
+    Args:
+        path: the log's file, None when nobody knows it.
+        server: the data directory and the running server, whose log is looked up again: it may have gone on elsewhere since.
+    """
+    path = (find(*server) if server is not None else None) or path
     if path is None:
         return Mark(None)
     try:
         status = path.stat()
     except OSError:
-        return Mark(path)
-    return Mark(path, status.st_ino, status.st_size)
+        return Mark(path, server=server)
+    return Mark(path, status.st_ino, status.st_size, server, _beside(path) if server is not None else {})
+
+
+def pieces(place: Mark) -> tuple[tuple[Path, str], ...]:
+    """Return what was written since, by file: after a rotation there are two. What cannot be read is left out.
+
+    A log that was replaced or cut in between is read from its beginning.
+    """
+    if place.path is None:
+        return ()
+    now = find(*place.server) if place.server is not None else None
+    found: list[tuple[bool, Path, str]] = []
+    for path in dict.fromkeys((place.path, now or place.path)):
+        try:
+            with path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                same = status.st_ino == place.inode
+                offset = place.offset if same else place.beside.get(status.st_ino, 0)
+                if status.st_size >= offset:
+                    file.seek(offset)
+                found.append((not same, path, file.read(_AT_MOST).decode(errors="replace")))
+        except OSError:
+            continue
+    return tuple((path, text) for _, path, text in sorted(found, key=lambda each: each[0]) if text)
 
 
 def since(place: Mark) -> str:
-    """Return what was written since; a log that was replaced or cut in between is read from its beginning. Empty when unreadable."""
-    if place.path is None:
-        return ""
+    """Return what was written since; empty when unreadable."""
+    return "".join(text for _, text in pieces(place))
+
+
+def _beside(path: Path) -> dict[int, int]:
+    """Return the lengths of the files in a log's directory, by inode."""
     try:
-        with place.path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            if status.st_ino == place.inode and status.st_size >= place.offset:
-                file.seek(place.offset)
-            return file.read(_AT_MOST).decode(errors="replace")
+        with os.scandir(path.parent) as entries:
+            files = [each.stat(follow_symlinks=False) for each in itertools.islice(entries, _FILES_LOOKED_AT)]
     except OSError:
-        return ""
+        return {}
+    return {status.st_ino: status.st_size for status in files}
 
 
 def messages(place: Mark) -> tuple[Message, ...]:
     """Return the messages written since, in order; understands the plain, the CSV and the JSON format."""
-    text = since(place)
-    suffix = place.path.suffix if place.path is not None else ""
-    if suffix == ".csv":
+    return tuple(message for path, text in pieces(place) for message in messages_in(path, text))
+
+
+def messages_in(path: Path, text: str) -> tuple[Message, ...]:
+    """Return the messages in a text from this file, whose name tells the format."""
+    if path.suffix == ".csv":
         return tuple(_of_csv(text))
-    if suffix == ".json":
+    if path.suffix == ".json":
         return tuple(_of_json(text))
     return parse(text)
 
@@ -161,19 +205,22 @@ def _message(level: str, parts: dict[str, list[str]]) -> Message:
 
 
 def _of_csv(text: str) -> Iterator[Message]:
-    # Columns by the manual's table of csvlog: 12 severity, 14 message, 15 detail, 16 hint, 19 context.
+    # Columns by the manual's table of csvlog: 4 process, 12 severity, 14 message, 15 detail, 16 hint, 19 context.
     for row in csv.reader(text.splitlines(keepends=True)):
         if len(row) > 18:
-            yield Message(row[11], row[13], row[14], row[15], row[18])
+            yield Message(row[11], row[13], row[14], row[15], row[18], int(row[3]) if row[3].isdecimal() else None)
 
 
-def _of_json(text: str) -> Iterator[Message]:
-    for line in text.splitlines():
+def _of_json(content: str) -> Iterator[Message]:
+    for line in content.splitlines():
         try:
             entry = json.loads(line)
         except ValueError:
             # The last line may still be in the making.
             continue
         if isinstance(entry, dict):
-            words = [str(entry.get(key, "")) for key in ("error_severity", "message", "detail", "hint", "context")]
-            yield Message(*words)
+            level, text, detail, hint, context = (
+                str(entry.get(key, "")) for key in ("error_severity", "message", "detail", "hint", "context")
+            )
+            pid = entry.get("pid")
+            yield Message(level, text, detail, hint, context, pid if isinstance(pid, int) else None)

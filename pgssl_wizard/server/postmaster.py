@@ -11,14 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pgssl_wizard.cluster.facts import Postmaster
+from pgssl_wizard.server import namespaces
 
-__all__ = ["Postmaster", "alive", "read", "status"]
+__all__ = ["Postmaster", "alive", "named_directory", "read", "status"]
 
 
 def read(data_directory: Path) -> Postmaster | None:
     """Return the running server of this data directory, or None when it is down.
 
-    A file left behind by a crash, whose number now belongs to another process or to nobody, counts as down.
+    A file left behind by a crash, whose number now belongs to another process or to nobody, counts as down. A server in a container
+    wrote the number that it has there: it is found by its working directory, and has our number in what is returned. Its sockets and
+    addresses are not ours, so they are left out: whoever connected to them would meet another server.
     """
     lines = _lines(data_directory)
     if len(lines) < 4:
@@ -28,17 +31,30 @@ def read(data_directory: Path) -> Postmaster | None:
     except ValueError:
         return None
     # A standalone backend (`postgres --single`) writes its number negated: nobody can connect to it, but the directory is in use.
+    number: int | None = abs(pid)
     if not alive(abs(pid), data_directory):
+        number = namespaces.find(data_directory, abs(pid))
+    if number is None:
         return None
+    since = datetime.fromtimestamp(started, UTC)
+    apart = namespaces.apart(number)
+    if apart:
+        return Postmaster(pid=number, port=port, socket_directory=None, listen_address=None, started=since, apart=apart)
     socket_directory = lines[4].strip() if len(lines) > 4 else ""
     listen_address = lines[5].strip() if len(lines) > 5 else ""
     return Postmaster(
-        pid=abs(pid),
+        pid=number,
         port=port,
         socket_directory=_socket_directory(socket_directory, data_directory),
         listen_address=listen_address or None,
-        started=datetime.fromtimestamp(started, UTC),
+        started=since,
     )
+
+
+def named_directory(data_directory: Path) -> Path | None:
+    """Return what the server itself calls this data directory: another path, where it runs in a container. None: nothing tells."""
+    lines = _lines(data_directory)
+    return Path(lines[1]) if len(lines) > 1 and lines[1].startswith("/") else None
 
 
 def status(data_directory: Path) -> str | None:
@@ -75,7 +91,7 @@ def _foreign_server(pid: int, data_directory: Path) -> bool:
     try:
         process = Path(f"/proc/{pid}").stat()
         name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
-        return process.st_uid == data_directory.stat().st_uid and name in {"postgres", "postmaster", "edb-postgres"}
+        return process.st_uid == data_directory.stat().st_uid and name in namespaces.NAMES
     except OSError:
         return False
 

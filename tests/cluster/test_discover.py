@@ -11,6 +11,7 @@ from pgssl_wizard.cluster import discover, layout
 from pgssl_wizard.cluster.discover import FoundCluster, describe, find
 from tests.cluster.somebody import STRANGER, as_somebody
 from tests.cluster.test_layout import a_data_directory
+from tests.server.container import impossible, in_container
 from tests.servers import RealCluster
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -26,6 +27,13 @@ def test_a_running_server_is_found_wherever_it_is(cluster: RealCluster, major: i
     """By its process; its children are not taken for servers."""
     entry = found(cluster.data_directory)
     assert (entry.version, entry.running, entry.tls, entry.worrying, entry.problem) == (str(major), True, "TLS off", False, None)
+
+
+@pytest.mark.skipif(impossible() is not None, reason=impossible() or "")
+def test_a_server_in_a_container_is_found_where_its_directory_has_the_same_name_here(stopped_cluster: RealCluster) -> None:
+    """Though it calls itself process 1."""
+    with in_container(stopped_cluster):
+        assert found(stopped_cluster.data_directory).running
 
 
 def test_the_state_of_tls_is_told_in_words(newest_cluster: RealCluster) -> None:

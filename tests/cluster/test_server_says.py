@@ -125,7 +125,8 @@ def test_what_needs_a_restart_is_told_apart_from_what_our_reload_activates(clust
         assert sorted(text.partition(" ")[0] for text in answer.restart_pending) == ["listen_addresses", "max_connections"]
         seen = inspect(cluster.data_directory)
         local = next(finding for finding in seen.findings if finding.code == "local-only")
-        assert local.hint == "It is * in the files already: restart."
+        assert seen.service is not None
+        assert local.hint == f"It is * in the files already: run “{seen.service.restart}” as {cluster.identity.name}."
         cluster.reload()
 
 

@@ -121,7 +121,7 @@ def test_encryption_is_recommended_as_far_as_nobody_known_is_hurt() -> None:
 @pytest.mark.parametrize(
     ("why", "found"),
     [
-        ("managed", cluster(managed_by="Patroni")),
+        ("managed", cluster(managed_by="a system without words of its own here")),
         ("no-tls-built-in", cluster(tls_built_in=False)),
         ("unknown-version", replace(cluster(), major=12)),
         ("unknown-version", replace(cluster(), major=19)),
