@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from pgssl_wizard.proof.model import Attempt
+from pgssl_wizard.proof.ways import objection
 from pgssl_wizard.screens.directory import DirectoryStep
 from pgssl_wizard.screens.step import Meaning
 from pgssl_wizard.screens.text import Piece, as_ascii, fit, line, lines, short_path, wrap
@@ -18,6 +19,8 @@ from pgssl_wizard.screens.waiting import WaitingStep
 
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 ROOTS = ("none", "right", "wrong")
+#: So many of the server's complaints are shown, the last ones.
+_COMPLAINTS = 5
 
 
 class ProofStep(WaitingStep):
@@ -62,7 +65,10 @@ class ProofStep(WaitingStep):
             return "Nothing of the server has changed."
         if self.undone or not count:
             return "What was made for you stays: the CA's directory is yours."
-        return f"{count} attempts made just now with libpq, as clients do."
+        proof = self.change.proof if self.change is not None else None
+        library = (proof.client_library if proof is not None else "") or "libpq"
+        count += len([each for each in (proof.ways if proof is not None else ()) if each.outcome != "not-tried"])
+        return f"{count} attempts just now with {library}, as clients do."
 
     def state_in_words(self) -> Content:
         if self.undone:
@@ -121,6 +127,7 @@ class ProofStep(WaitingStep):
                         f"{each.host} {each.sslmode}: expected {each.expected}, met {each.outcome}. {each.message or ''}", width - 2
                     )
                 ]
+        rows += self._ways(width)
         names = [
             each
             for each in self._attempts()
@@ -152,6 +159,30 @@ class ProofStep(WaitingStep):
                 for number, text in enumerate(wrap(f"{shown.user}: {words}", width - 2))
             ]
         return rows
+
+    def _ways(self, width: int) -> list[Content]:
+        """The ways in that were opened anew: how many are as they should be, and each that is not; then the server's complaints."""
+        proof = self.change.proof if self.change is not None else None
+        if proof is None:
+            return []
+        tried = [each for each in proof.ways if each.outcome != "not-tried"]
+        right = [each for each in tried if each.as_expected]
+        shut = len([each for each in right if each.closed])
+        said: list[tuple[str, str, str]] = []
+        if right:
+            words = f"{len(right)} {'way' if len(right) == 1 else 'ways'} in as they should be"
+            said.append(("✓ ", "$pg-ok", words + (f", {shut} of them shut now and open before" if shut else "")))
+        said += [("✗ ", "$pg-err", f"{objection([each])}") for each in tried if not each.as_expected]
+        unseen = len(proof.ways) - len(tried) + proof.ways_left_out
+        if unseen:
+            said.append(("- ", "$pg-muted", f"{unseen} not tried: from elsewhere, or too many (`pgssl-wizard verify` lists them)"))
+        if proof.log is not None:
+            said += [("! ", "$pg-warn", f"the server's log: {each}") for each in proof.log.complaints[-_COMPLAINTS:]]
+        return [
+            line((mark if number == 0 else "  ", style), text)
+            for mark, style, words in said
+            for number, text in enumerate(wrap(words, width - 2))
+        ]
 
     def _table(self) -> list[Content]:
         attempts = [each for each in self._attempts() if each.certificate == "none"]

@@ -15,8 +15,10 @@ from pgssl_wizard.files.ident import parse_maps
 from pgssl_wizard.proof.matrix import Promise
 from pgssl_wizard.proof.model import Verdict
 
-#: With these a server that let the client through asks for a password, or for nothing: the end is known beforehand.
-_PLAIN_METHODS = {**dict.fromkeys(("scram-sha-256", "md5", "password", "ldap", "pam", "radius", "bsd"), 0), "trust": 1}
+#: With these a server that let the client through asks for a password.
+PASSWORD_METHODS = frozenset({"scram-sha-256", "md5", "password", "ldap", "pam", "radius", "bsd"})
+#: With these it asks for that, or for nothing: the end is known beforehand.
+_PLAIN_METHODS = {**dict.fromkeys(PASSWORD_METHODS, 0), "trust": 1}
 _KEYWORDS = {"all", "sameuser", "samerole", "samegroup", "replication"}
 
 
@@ -39,7 +41,7 @@ def choose(cluster: Cluster, address: str, user: str | None, database: str | Non
         user: the person's own choice.
         database: likewise.
     """
-    host_name = _host_name(address) if _by_host_name(cluster.rules) else None
+    host_name = host_name_for(address, cluster.rules)
     best: tuple[int, Client] | None = None
     first: Client | None = None
     for role in [user] if user else users(cluster):
@@ -67,7 +69,7 @@ def choose_database(cluster: Cluster, address: str, role: str, shown: ClientCert
         role: who connects.
         shown: what the certificate says; by default the role's name and nothing else.
     """
-    host_name = _host_name(address) if _by_host_name(cluster.rules) else None
+    host_name = host_name_for(address, cluster.rules)
     clients = [Client(role, base, address, host_name) for base in _databases(cluster, role)]
     certificate = shown or own_certificate(role)
     accepted = [each for each in clients if decision_on(each, cluster, tls=True, shown=certificate).decision == "accept"]
@@ -130,19 +132,24 @@ def _verdict(decision: Decision) -> Verdict:
 def users(cluster: Cluster) -> Iterator[str]:
     """Return roles to try: the administrator, who surely exists, then those whom the rules name."""
     names = [cluster.server.user] if cluster.server else []
-    names += ["postgres", *(token.text for rule in cluster.rules for token in rule.users if _literal(token))]
+    names += ["postgres", *(token.text for rule in cluster.rules for token in rule.users if is_literal(token))]
     yield from dict.fromkeys(names)
 
 
 def _databases(cluster: Cluster, user: str) -> Iterator[str]:
     """Return databases to try: the one that every cluster has, then those that the rules name."""
-    names = ["postgres", *(token.text for rule in cluster.rules for token in rule.databases if _literal(token)), user]
+    names = ["postgres", *(token.text for rule in cluster.rules for token in rule.databases if is_literal(token)), user]
     yield from dict.fromkeys(names)
 
 
-def _literal(token: Token) -> bool:
+def is_literal(token: Token) -> bool:
     """Whether a token is a plain name."""
     return bool(token.text) and (token.quoted or (token.text not in _KEYWORDS and token.text[0] not in "+@/"))
+
+
+def host_name_for(address: str, rules: tuple[Rule, ...]) -> str | None:
+    """Return what the server finds when it looks up a client's address; None where no rule makes it look, or where it finds nothing."""
+    return _host_name(address) if _by_host_name(rules) else None
 
 
 def _by_host_name(rules: tuple[Rule, ...]) -> bool:

@@ -68,6 +68,12 @@ def _answering(addresses: tuple[str, ...], port: int) -> str | None:
     return addresses[0] if addresses else None
 
 
+def source_of(server: Postmaster | None) -> str | None:
+    """Return the address that a running server sees when this machine comes; None when nobody gets to it over TCP."""
+    address = reachable_address(server) if server is not None else None
+    return source_address(address, server.port) if server is not None and address is not None else None
+
+
 def source_address(address: str, port: int) -> str:
     """Return the address that the server sees when this machine connects to `address`; nothing is sent."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from pgssl_wizard.proof.model import Attempt, Proof, Served
+from pgssl_wizard.proof.model import Attempt, Proof, Served, Way
 
 
 def time_to_json(moment: datetime) -> str:
@@ -46,12 +46,47 @@ def attempt_to_json(attempt: Attempt) -> dict[str, object]:
     }
 
 
+def way_to_json(way: Way) -> dict[str, object]:
+    """Return one way in."""
+    return {
+        "who": way.who,
+        "kind": way.kind,
+        "transport": way.transport,
+        "database": way.database or None,
+        "replication": way.replication,
+        "address": way.address,
+        "certificate": way.certificate,
+        "expected": way.expected,
+        "outcome": way.outcome,
+        "message": way.message,
+        "rule": way.rule,
+        "closed": way.closed,
+    }
+
+
 def proof_to_json(proof: Proof | None) -> dict[str, object]:
-    """Return the keys `served`, `matches_disk`, `attempts`; without a proof they are there all the same."""
+    """Return the keys of `verify`; without a proof they are there all the same."""
     if proof is None:
-        return {"served": None, "matches_disk": None, "attempts": []}
+        return {
+            "served": None,
+            "matches_disk": None,
+            "configured": None,
+            "attempts": [],
+            "client_library": None,
+            "ways": [],
+            "ways_left_out": 0,
+            "log": None,
+        }
+    configured, log = proof.configured, proof.log
     return {
         "served": served_to_json(proof.served) if proof.served else None,
         "matches_disk": proof.matches_disk,
+        "configured": {"certificate": str(configured.certificate), "sha256": configured.sha256, "by_server": configured.by_server}
+        if configured
+        else None,
         "attempts": [attempt_to_json(attempt) for attempt in proof.attempts],
+        "client_library": proof.client_library or None,
+        "ways": [way_to_json(way) for way in proof.ways],
+        "ways_left_out": proof.ways_left_out,
+        "log": {"file": str(log.file) if log.file else None, "lines": list(log.lines)} if log else None,
     }

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgssl_wizard.cluster.facts import Cluster
+from pgssl_wizard.cluster.facts import Cluster, Known, Postmaster
 from pgssl_wizard.proof import anchor as anchors
 from pgssl_wizard.proof import strangers
 from pgssl_wizard.proof.clients import (
@@ -22,11 +21,14 @@ from pgssl_wizard.proof.clients import (
     promise_to,
     rests_on_unseen_method,
 )
+from pgssl_wizard.proof.configured import configured_of
+from pgssl_wizard.proof.entering import Entered, enter
 from pgssl_wizard.proof.matrix import Row, expect, rows
 from pgssl_wizard.proof.model import Attempt, Proof, RootGiven, Verdict
 from pgssl_wizard.proof.names import reachable_address, source_address, to_try
 from pgssl_wizard.proof.revoked import revoked_by
 from pgssl_wizard.proof.shown import Shown, of_kits
+from pgssl_wizard.proof.ways import KNOWN_TRIED, objection
 from pgssl_wizard.server import attempt, handshake
 
 #: Attempts at the same time: they wait more than they work, and a server has few connections to spare.
@@ -35,11 +37,6 @@ _AT_ONCE = 4
 _KITS_TRIED = 5
 #: Seconds until an attempt counts as refused.
 _PATIENCE = 10.0
-#: What a server says to a client that its rules have let in (in English; others are counted as refused).
-_LET_IN = re.compile(
-    r'database ".*" does not exist|role ".*" does not exist|is not permitted to log in|permission denied for database'
-    r"|is not currently accepting connections|too many connections for"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +70,9 @@ def verify(
     shown: Sequence[Shown] = (),
     rootless: bool = False,
     uncovered: Sequence[str] = (),
+    ways: bool = False,
+    known: Sequence[Known] = (),
+    before: Cluster | None = None,
 ) -> Proof:
     """Prove what a cluster on this machine does, by connecting as clients would.
 
@@ -88,6 +88,9 @@ def verify(
         shown: further client certificates to try.
         rootless: it is known that nobody has the root here: what needs it is not tried, and that is no fault.
         uncovered: those of `names` that the certificate is known not to cover: a client that verifies is to be refused by them.
+        ways: every way in is opened anew as well: the administrator's, those of roles and standbys that are known, and whoever meets a rule.
+        known: who is known to come in, the most important first.
+        before: the cluster before the change that is proved; then the rules that it changed are met.
 
     Returns:
         The proof; what could not be tried is `not-tried`, and why stands in `problems`.
@@ -100,8 +103,9 @@ def verify(
     server = cluster.postmaster
     address = reachable_address(server) if server else None
     if server is None or address is None:
-        problem = "the server is down" if server is None else "the server listens on Unix sockets only: over TCP nobody reaches it"
-        return Proof(None, None, trust_anchor=trusted.path if trusted else None, problems=(problem,))
+        problem = _out_of_reach(server)
+        entered = enter(cluster) if ways else Entered()
+        return Proof(None, None, trust_anchor=trusted.path if trusted else None, problems=(problem,), ways=entered.ways)
     problems: list[str] = []
     served = handshake.fetch(address, server.port)
     on_disk = _leaf_on_disk(cluster, problems)
@@ -121,6 +125,10 @@ def verify(
         if whole and asked:
             certificates = [*_of_kits(cluster, kits or {}), *shown]
             attempts += _with_certificates(target, cluster, to_try(asked)[0], certificates, tls13=promise.tls13)
+    users = {each.user for each in known}
+    held = dict(sorted((kits or {}).items(), key=lambda each: each[0] not in users))
+    own = [*_of_kits(cluster, held, KNOWN_TRIED), *shown] if ways else []
+    entered = enter(cluster, known=known, shown=own, before=before) if ways else Entered()
     if promise.tls and served is not None:
         problems += _not_verified(attempts, to_try(uncovered))
     return Proof(
@@ -130,6 +138,9 @@ def verify(
         trust_anchor=trusted.path if trusted else None,
         client_library=attempt.client_library(),
         problems=tuple(problems),
+        ways=entered.ways,
+        ways_left_out=entered.left_out,
+        configured=configured_of(cluster, entered.certificate),
     )
 
 
@@ -196,7 +207,9 @@ def try_certificates(
         return _with_certificates(target, cluster, asked[0], shown, tls13=tls13, passwords=passwords)
 
 
-def verify_remote(host: str, port: int, root: Path | None, *, user: str | None = None, database: str | None = None) -> Proof:
+def verify_remote(
+    host: str, port: int, root: Path | None, *, user: str | None = None, database: str | None = None, shown: Shown | None = None
+) -> Proof:
     """Prove what a server elsewhere shows; its files and rules are not known here.
 
     Only what certificates decide is promised: whoever checks with the right root gets through, whoever has a wrong one does not.
@@ -207,6 +220,7 @@ def verify_remote(host: str, port: int, root: Path | None, *, user: str | None =
         root: the trust anchor; without it nothing can be verified.
         user: role to connect as.
         database: its database.
+        shown: a client certificate that every attempt shows; which rule asks for one is not known here.
 
     Raises:
         UnusableInput: the given root cannot be used.
@@ -221,7 +235,14 @@ def verify_remote(host: str, port: int, root: Path | None, *, user: str | None =
     client = Client(user or "postgres", database or user or "postgres")
     with tempfile.TemporaryDirectory(prefix="pgssl-proof-") as folder:
         target = _target(Path(folder), None, port, client, trusted)
-        attempts = _try_all(target, list(_remote_rows(host))) if served is not None else ()
+        wanted = list(_remote_rows(host))
+        if shown is not None:
+            target = dataclasses.replace(
+                target, client=Client(shown.role, database or shown.role), certificate=shown.certificate, key=shown.key
+            )
+            late = shown.state == "expired"
+            wanted = [(dataclasses.replace(row, certificate=shown.state), "reject" if late else end) for row, end in wanted]
+        attempts = _try_all(target, wanted) if served is not None else ()
     return Proof(
         served=served,
         matches_disk=None,
@@ -250,7 +271,11 @@ def objections(proof: Proof) -> str | None:
         return "the server answers without TLS"
     if proof.matches_disk is False:
         return "the certificate that the server shows is not the one on disk"
+    if proof.matches_settings is False and proof.configured is not None:
+        return f"the certificate that the server shows is not the one that its settings name, {proof.configured.certificate}"
     wrong = [each for each in proof.attempts if not each.as_expected]
+    if not wrong:
+        return objection(proof.ways)
     first = wrong[0]
     said = f": {first.message.splitlines()[0]}" if first.message else ""
     more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
@@ -261,10 +286,10 @@ _AFTER_PASSWORD = "the server compares the name in the certificate only after th
 _ROOTS = {"none": "no root", "right": "the right root", "wrong": "a wrong root"}
 
 
-def _of_kits(cluster: Cluster, kits: Mapping[str, Path]) -> list[Shown]:
+def _of_kits(cluster: Cluster, kits: Mapping[str, Path], most: int = _KITS_TRIED) -> list[Shown]:
     """Return the certificates of a few kits, of roles that are there where that is known."""
     known = cluster.server.roles if cluster.server else None
-    return list(of_kits([each for each in kits.items() if known is None or each[0] in known][:_KITS_TRIED], revoked_by(cluster)))
+    return list(of_kits([each for each in kits.items() if known is None or each[0] in known][:most], revoked_by(cluster)))
 
 
 def _target(folder: Path, hostaddr: str | None, port: int, client: Client, trusted: anchors.Anchor | None) -> _Target:
@@ -318,7 +343,7 @@ def _try_one(target: _Target, row: Row, expected: Verdict) -> Attempt:
         timeout=_PATIENCE,
     )
     message = tried.message or ""
-    let_in = bool(_LET_IN.search(message)) or (target.unseen and expected == "accept" and "pg_hba.conf" not in message)
+    let_in = tried.stopped_by == "inside" or (target.unseen and expected == "accept" and tried.stopped_by != "rules")
     # What fails after the rules have let the client through is not theirs; without TLS where it was asked for, it did not get so far.
     accepted = tried.outcome == "accept" or (let_in and (tried.tls is not None or row.sslmode in {"disable", "allow", "prefer"}))
     return dataclasses.replace(planned, outcome="accept" if accepted else "reject", tls=tried.tls, message=None if accepted else message)
@@ -334,6 +359,15 @@ def _not_verified(attempts: Sequence[Attempt], uncovered: Sequence[str]) -> list
         and each.tls is None
         and each.host not in uncovered
     ]
+
+
+def _out_of_reach(server: Postmaster | None) -> str:
+    """Return why no connection can be made."""
+    if server is None:
+        return "the server is down"
+    if server.apart:
+        return "the server runs in a container: from outside nothing can be proved, run this inside"
+    return "the server listens on Unix sockets only: over TCP nobody reaches it"
 
 
 def _leaf_on_disk(cluster: Cluster, problems: list[str]) -> str | None:

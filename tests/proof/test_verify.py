@@ -204,7 +204,8 @@ def test_as_json_every_key_of_the_contract_is_there(newest_cluster: RealCluster)
     """What is absent is null, never missing."""
     newest_cluster.serve_tls(*NAMES)
     document = proof_to_json(verify(facts(newest_cluster), names=NAMES))
-    assert set(document) == {"served", "matches_disk", "attempts"}
+    assert set(document) == {"served", "matches_disk", "configured", "attempts", "client_library", "ways", "ways_left_out", "log"}
+    assert set(document) == set(proof_to_json(None))
     assert isinstance(document["served"], dict)
     assert set(document["served"]) == {"sha256", "protocol", "cipher", "chain"}
     assert isinstance(document["attempts"], list)
