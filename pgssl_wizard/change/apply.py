@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pgssl_wizard.change import checks, imports, planned_kits, recorded, transaction
-from pgssl_wizard.change.after import cluster_after
+from pgssl_wizard.change import checks, imports, planned_kits, recorded, retention, transaction
+from pgssl_wizard.change.after import cluster_after, who_is_known
 from pgssl_wizard.change.confirm import about_the_watchdog, leave_pending, not_pending
 from pgssl_wizard.change.contents import Contents, fingerprint, make, setting_after
 from pgssl_wizard.change.history import as_change
-from pgssl_wizard.change.journal import Journal, sweep
+from pgssl_wizard.change.journal import Journal
 from pgssl_wizard.change.lock import exclusive
 from pgssl_wizard.change.model import Change
 from pgssl_wizard.change.not_ours import not_ours
@@ -76,14 +76,14 @@ def apply(
         RolledBack: it was tried, did not work, and everything is as before.
     """
     checks.check_user(cluster)
+    checks.check_ours(cluster)
     with exclusive(cluster.data_directory, uid=cluster.uid, gid=cluster.gid), watched() as watch:
         refuse_unfinished(cluster.data_directory)
-        sweep(cluster.data_directory)
         checks.check_unchanged(plan)
         run = _Run(plan, cluster, report, watch, WayIn(cluster, user, database), datetime.now(UTC), confirm_within)
         try:
             if plan.empty:
-                return run.nothing_to_do(prove=reload)
+                return run.end(run.nothing_to_do(prove=reload))
             run.check(accept_lock_out=accept_lock_out, accept_weak=accept_weak)
             contents = make(plan, cluster, now=run.now, ask=ask)
             checks.check_space(plan, contents.files)
@@ -97,7 +97,7 @@ def apply(
                 skipped(report, "rehearse", "not wanted" if has_programs(cluster) else "no server programs were found")
         except Stopped as stopped:
             raise Refused(f"{stopped}; nothing was changed", code="stopped") from None
-        return run.carry_out(contents, reload=reload)
+        return run.end(run.carry_out(contents, reload=reload))
 
 
 @dataclass(slots=True)
@@ -157,6 +157,8 @@ class _Run:
                 rootless=anchor is None,
                 kits=places(self.plan.answers),
                 uncovered=imports.names_not_carried(self.plan),
+                ways=True,
+                known=who_is_known(self.cluster, self.plan.answers),
             )
             if self.running and prove
             else None
@@ -170,7 +172,7 @@ class _Run:
                     "warning",
                     "not-in-force",
                     f"the files are as wanted, and the running server does not act like it: {objections(proof)}",
-                    hint="reload or restart it",
+                    hint=f"{self.cluster.to('reload')}, or {self.cluster.to('restart')}",
                     topic="apply",
                 )
             )
@@ -184,6 +186,11 @@ class _Run:
             proof=proof,
             findings=tuple(findings),
         )
+
+    def end(self, change: Change) -> Change:
+        """Forget changes that are too old to be undone, and return the report with what is to be said of that."""
+        self.watch.hold()
+        return dataclasses.replace(change, findings=(*change.findings, *retention.keep_within_limits(self.cluster.data_directory)))
 
     def when(self, *, reload: bool) -> Effective:
         """Return when the change takes effect."""
@@ -214,7 +221,13 @@ class _Run:
             except OSError as error:
                 raise Refused(f"the journal cannot be written: {error.strerror}", where=error.filename, code="cannot-write") from error
         server = (
-            RunningServer(self.running, self.cluster.log_file, not_ours(self.plan, self.cluster))
+            RunningServer(
+                self.running,
+                self.cluster.log_file,
+                not_ours(self.plan, self.cluster),
+                self.cluster.data_directory,
+                hide=(self.cluster.value("ssl_passphrase_command"), setting_after(self.plan, self.cluster, "ssl_passphrase_command")),
+            )
             if self.running and self.effective == "now"
             else None
         )
@@ -300,8 +313,8 @@ class _Run:
                 server.reload()
         else:
             skipped(self.report, "reload-rules", "no rule changes")
-        own = "your own way in" if self.way_in.open_before else "your own way in could not be tried"
-        with station(self.report, "prove-all", f"every sslmode and root, and {own}"):
+        own = "" if self.way_in.open_before else " but your own, which could not be tried"
+        with station(self.report, "prove-all", f"every sslmode and root, and every way in{own}"):
             if server.address is not None:
                 after = cluster_after(self.plan, self.cluster, self.running, rules=True)
                 proof = self._prove(server, after, whole=True)
@@ -309,7 +322,7 @@ class _Run:
             words = server.words()
             if words:
                 raise NotProved("the server did not take the new files", words)
-        return proof
+        return dataclasses.replace(proof, log=server.since_reload()) if proof is not None else None
 
     def _write_rules(self, journal: Journal, files: Mapping[Path, bytes]) -> bool:
         """Write the rules file or files; return whether there was anything to write."""
@@ -327,6 +340,7 @@ class _Run:
             NotProved: it does not, however long one waits.
         """
         proofs: list[Proof] = []
+        known = who_is_known(self.cluster, self.plan.answers) if whole else ()
 
         def objection() -> str | None:
             kits = places(self.plan.answers) if whole else {}
@@ -338,8 +352,14 @@ class _Run:
                 whole=whole,
                 kits=kits,
                 uncovered=imports.names_not_carried(self.plan),
+                ways=whole,
+                known=known,
+                before=self.cluster,
             )
             proofs.append(proof)
+            if not proof.holds and dataclasses.replace(proof, ways=tuple(way for way in proof.ways if way.kind != "administrator")).holds:
+                # All else is as it should be, so the rules are in force: waiting opens nothing.
+                raise NotProved(str(objections(proof)))
             return objections(proof)
 
         server.wait_until(objection)
@@ -361,6 +381,9 @@ class _Run:
         if not has_programs(self.cluster):
             words = f"the programs of PostgreSQL {self.cluster.major} were not found, so nothing was rehearsed"
             findings.append(Finding("warning", "not-rehearsed", words, hint="name their directory with --pg-bin", topic="apply"))
+        if proof is not None and proof.log is not None and proof.log.why_not:
+            words = f"the server's log tells nothing of the reload, so connections alone prove the change: {proof.log.why_not}"
+            findings.append(Finding("info", "log-elsewhere", words, topic="apply"))
         if proof is None:
             findings.append(not_proved(WHY_NOT_PROVED[self.effective], rehearsed=rehearsed))
         if self.running is not None and not self.way_in.open_before:
@@ -385,6 +408,7 @@ class _Run:
             trust_anchor_sha256=journal.trust_anchor_sha256,
             proof=proof,
             confirm_until=journal.confirm_until,
+            undoable=journal.undoable,
             rehearsed=self.tried,
             card=contents.card,
             findings=tuple(findings),

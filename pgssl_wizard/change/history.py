@@ -58,5 +58,7 @@ def as_change(
         trust_anchor=journal.trust_anchor,
         trust_anchor_sha256=journal.trust_anchor_sha256,
         confirm_until=journal.confirm_until if journal.state == "pending" else None,
+        undoable=journal.undoable,
+        forgotten=journal.forgotten,
         findings=findings,
     )

@@ -19,8 +19,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from pgssl_wizard.change.paths import changes_directory, state_directory
-from pgssl_wizard.change.write import FileState, create, make_directory, read_state, replace
+from pgssl_wizard.change.paths import changes_directory, is_temporary, state_directory
+from pgssl_wizard.change.write import FileState, create, make_directory, read_state, refuse_flagged, replace, shred
 from pgssl_wizard.errors import Refused
 from pgssl_wizard.plan.model import Effective
 
@@ -71,6 +71,7 @@ class Operation:
                 "modified_ns": before.modified_ns,
                 "sha256": before.sha256,
                 "attributes": {name: base64.b64encode(value).decode() for name, value in before.attributes.items()},
+                "flags": before.flags,
             },
             "after": None
             if self.removes
@@ -96,6 +97,7 @@ class Operation:
                 modified_ns=before["modified_ns"],
                 sha256=before["sha256"],
                 attributes={name: base64.b64decode(value) for name, value in before["attributes"].items()},
+                flags=before.get("flags", 0),
             ),
             after_sha256=after and after["sha256"],
             after_mode=int(after["mode"], 8) if after else 0,
@@ -114,10 +116,12 @@ class Journal:
         pid: of the process that made it.
         names: what the server certificate was asked to cover; verify tries them.
         kept: CA files and kits, which no undo touches.
+        kits: the directory that kits were to be made in, None when there were none.
         served_before: fingerprint of the certificate served before, None when TLS did not answer.
         certificate_before, key_before: what the settings pointed to while `ssl` was on; None when it was off.
         opened_by_before: the command that opened that key, empty when it needed none.
         words: why it was rolled back, the server's own words where there are any; of a pending change, why it could not be.
+        forgotten: since when its copies are gone, so that it cannot be undone any more; UTC.
         confirm_until: of a change that has to be confirmed, or had to; UTC.
         boot: the run of the machine in which it began to wait.
     """
@@ -140,8 +144,10 @@ class Journal:
     auto_conf: Path | None = None
     log_file: Path | None = None
     kept: tuple[Path, ...] = ()
+    kits: Path | None = None
     sql: tuple[str, ...] = ()
     words: str | None = None
+    forgotten: datetime | None = None
     confirm_until: datetime | None = None
     boot: str = ""
     operations: tuple[Operation, ...] = field(default=())
@@ -150,6 +156,16 @@ class Journal:
     def directory(self) -> Path:
         """The change's own directory."""
         return changes_directory(self.data_directory) / self.id
+
+    @property
+    def undoable(self) -> bool:
+        """Whether `rollback` may put back what stood before it; a file that somebody has edited since can still be in the way."""
+        return self.state != "rolled-back" and self.forgotten is None and not self.all_kept
+
+    @property
+    def all_kept(self) -> bool:
+        """Whether it touched nothing of the server's, as a request does: no undo touches what is the person's."""
+        return bool(self.operations) and all(operation.kind == "ca" for operation in self.operations)
 
     @property
     def finished(self) -> bool:
@@ -196,8 +212,10 @@ class Journal:
             "auto_conf": self.auto_conf and os.fsdecode(self.auto_conf),
             "log_file": self.log_file and os.fsdecode(self.log_file),
             "kept": [os.fsdecode(path) for path in self.kept],
+            "kits": self.kits and os.fsdecode(self.kits),
             "sql": list(self.sql),
             "words": self.words,
+            "forgotten": self.forgotten and self.forgotten.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "confirm_until": self.confirm_until and self.confirm_until.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "boot": self.boot,
             "operations": [operation.to_json() for operation in self.operations],
@@ -208,6 +226,24 @@ class Journal:
         """Put the journal on disk, in place of its older self."""
         parent = self.directory.stat()
         replace(self.directory / "journal.json", self.to_bytes(), mode=0o600, uid=parent.st_uid, gid=parent.st_gid)
+
+    def mark_undoing(self) -> None:
+        """Say in the journal on disk, in its place, that the change is being undone: for a disk without room for another journal.
+
+        All states but the last have the same length, so nothing else moves, and one sector holds the old word or the new one.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        path = self.directory / "journal.json"
+        before = b'"state": "'
+        place = path.read_bytes().index(before) + len(before)
+        descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.pwrite(descriptor, b"undoing", place)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def read(data_directory: Path, change_id: str) -> Journal:
@@ -245,8 +281,10 @@ def read(data_directory: Path, change_id: str) -> Journal:
             auto_conf=Path(data["auto_conf"]) if data["auto_conf"] else None,
             log_file=Path(data["log_file"]) if data["log_file"] else None,
             kept=tuple(Path(path) for path in data["kept"]),
+            kits=Path(data["kits"]) if data.get("kits") else None,
             sql=tuple(data["sql"]),
             words=data["words"],
+            forgotten=datetime.fromisoformat(data["forgotten"]) if data.get("forgotten") else None,
             confirm_until=datetime.fromisoformat(data["confirm_until"]) if data.get("confirm_until") else None,
             boot=data.get("boot", ""),
             operations=tuple(Operation.from_json(operation) for operation in data["operations"]),
@@ -287,14 +325,27 @@ def make_state_directory(data_directory: Path, *, uid: int, gid: int) -> Path:
         Refused: it cannot be made, or is not a directory of ours.
     """
     directory = state_directory(data_directory)
-    try:
-        for path in (directory, changes_directory(data_directory)):
-            if path.is_symlink():
-                raise Refused("is a symbolic link, and should be a directory of ours", where=str(path), code="state-directory")
-            make_directory(path, mode=0o700, uid=uid, gid=gid)
-    except OSError as error:
-        raise Refused(f"cannot be made: {error.strerror}", where=str(error.filename or directory), code="cannot-write") from error
+    for last in (*[False] * 20, True):
+        try:
+            for path in (directory, changes_directory(data_directory)):
+                _make_our_directory(path, uid=uid, gid=gid)
+        except OSError as error:
+            # A run that has just ended takes the directories along when they are empty: also between two of our steps.
+            if isinstance(error, FileNotFoundError) and data_directory.is_dir() and not last:
+                continue
+            raise Refused(f"cannot be made: {error.strerror}", where=str(error.filename or directory), code="cannot-write") from error
+        break
     return directory
+
+
+def _make_our_directory(path: Path, *, uid: int, gid: int) -> None:
+    """Make one directory of ours, or see that it is one."""
+    if path.is_symlink():
+        raise Refused("is a symbolic link, and should be a directory of ours", where=str(path), code="state-directory")
+    refuse_flagged(path if path.exists() else path.parent)
+    if not make_directory(path, mode=0o700, uid=uid, gid=gid) and os.geteuid() == 0 and path.stat().st_uid != uid:
+        # A run of root's that was killed between making it and giving it away would shut its owner out.
+        os.chown(path, uid, gid, follow_symlinks=False)
 
 
 def begin(data_directory: Path, *, uid: int, gid: int, now: datetime) -> tuple[str, Path]:
@@ -328,11 +379,25 @@ def unfinished(journals: Iterable[Journal]) -> Journal | None:
 
 
 def sweep(data_directory: Path) -> None:
-    """Remove what runs left behind that were killed before their journal stood: nothing had been written then.
+    """Remove what runs left behind that were killed: copies without a journal, half-written files, copies of what is undone.
 
     To be called by whoever holds the lock.
     """
     with contextlib.suppress(OSError):
         for entry in changes_directory(data_directory).iterdir():
             if not (entry / "journal.json").exists():
-                shutil.rmtree(entry, ignore_errors=True)
+                # Nothing had been written then.
+                discard(entry)
+                continue
+            for path in entry.iterdir():
+                if is_temporary(path.name):
+                    shred(path)
+
+
+def discard(directory: Path) -> None:
+    """Remove the directory of a change that was never registered, and shred the copies in it; what cannot be removed stays."""
+    with contextlib.suppress(OSError):
+        for path in list(directory.iterdir()):
+            with contextlib.suppress(OSError):
+                shred(path)
+    shutil.rmtree(directory, ignore_errors=True)

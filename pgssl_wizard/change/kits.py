@@ -65,6 +65,16 @@ def write(output: Path, kits: Iterable[Kit], watch: Watch, told: Told, aside: Ma
         ) from error
 
 
+def clear(output: Path) -> None:
+    """Remove half-made kits that a killed run left in a directory; nothing happens while another run writes kits there.
+
+    Raises:
+        OSError: the directory cannot be opened.
+    """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, Refused), _opened(real_path(output)) as directory:
+        _clear(directory)
+
+
 def _make_ancestors(path: Path) -> None:
     missing = []
     while not path.exists():

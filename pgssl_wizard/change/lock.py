@@ -6,13 +6,19 @@ import contextlib
 import fcntl
 import os
 import pwd
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pgssl_wizard.change.journal import make_state_directory
+from pgssl_wizard.change.journal import make_state_directory, sweep
 from pgssl_wizard.change.paths import changes_directory, lock_file, state_directory
 from pgssl_wizard.errors import Refused
+
+#: Whoever only looks whether somebody holds the lock takes it for an instant, and whoever has just got it has not yet written who it is:
+#: so it is tried again, this often and after so many seconds.
+_ATTEMPTS = 5
+_PAUSE = 0.02
 
 
 def user_name(uid: int) -> str:
@@ -52,28 +58,53 @@ def exclusive(data_directory: Path, *, uid: int, gid: int) -> Iterator[None]:
     Raises:
         Refused: somebody else is at it, or the lock cannot be made.
     """
-    make_state_directory(data_directory, uid=uid, gid=gid)
     try:
+        make_state_directory(data_directory, uid=uid, gid=gid)
         descriptor = _open_locked(data_directory, uid=uid, gid=gid)
     except OSError as error:
+        _remove_empty(data_directory)
         raise Refused(f"the lock cannot be made: {error.strerror}", where=str(lock_file(data_directory)), code="cannot-write") from error
+    except Refused as refusal:
+        if refusal.code != "locked":
+            _remove_empty(data_directory)
+        raise
     try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n{user_name(os.getuid())}\n{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode(), 0)
+        # Whoever held it before us takes the empty directories along, up to the instant in which we got it.
+        make_state_directory(data_directory, uid=uid, gid=gid)
+        _say_who(descriptor)
+        sweep(data_directory)
         yield
     finally:
+        with contextlib.suppress(OSError):
+            changes_directory(data_directory).rmdir()
         with contextlib.suppress(OSError):
             # Still locked while it goes: whoever waits notices that the name no longer leads to what it locked.
             lock_file(data_directory).unlink()
         os.close(descriptor)
+        with contextlib.suppress(OSError):
+            state_directory(data_directory).rmdir()
+
+
+def _remove_empty(data_directory: Path) -> None:
+    """Take away the directories that were made only for the lock that could not be made."""
+    if not lock_file(data_directory).exists():
         for directory in (changes_directory(data_directory), state_directory(data_directory)):
             with contextlib.suppress(OSError):
                 directory.rmdir()
 
 
+def _say_who(descriptor: int) -> None:
+    """Write into the lock file who holds it and since when."""
+    # On a full disk whoever holds the lock stays unnamed, and putting things back goes on.
+    with contextlib.suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n{user_name(os.getuid())}\n{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode(), 0)
+
+
 def _open_locked(data_directory: Path, *, uid: int, gid: int) -> int:
     """Return the locked lock file's descriptor."""
     path = lock_file(data_directory)
+    attempts = 0
     while True:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -92,13 +123,25 @@ def _open_locked(data_directory: Path, *, uid: int, gid: int) -> int:
         except BlockingIOError:
             message = _who(descriptor)
             os.close(descriptor)
-            raise Refused(
-                f"another run is changing this cluster: {message}", where=str(data_directory), hint="wait until it is done", code="locked"
-            ) from None
+            attempts += 1
+            if attempts < _ATTEMPTS:
+                time.sleep(_PAUSE)
+                continue
+            raise busy(data_directory, message) from None
         except BaseException:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def busy(data_directory: Path, who: str) -> Refused:
+    """Return what a second run is told.
+
+    Args:
+        data_directory: of the cluster.
+        who: holds the lock, in words.
+    """
+    return Refused(f"another run is changing this cluster: {who}", where=str(data_directory), hint="wait until it is done", code="locked")
 
 
 def _who(descriptor: int) -> str:

@@ -35,6 +35,8 @@ class Change:
         files: what was written, deleted or modified, for the report.
         kept: CA files and kits that an undo leaves where they are.
         confirm_until: of a pending change that waits to be confirmed; UTC.
+        undoable: whether `rollback` may put back what stood before it.
+        forgotten: since when it cannot, because the copies were shredded; UTC.
         rehearsed: the logins that were tried on a throwaway cluster beforehand; None where nothing was rehearsed.
         card: of a CA that was made: what lies where and what is to be taken offline, to be printed.
     """
@@ -52,4 +54,6 @@ class Change:
     findings: tuple[Finding, ...] = ()
     card: str = ""
     confirm_until: datetime | None = None
+    undoable: bool = False
+    forgotten: datetime | None = None
     rehearsed: tuple[Attempt, ...] | None = None

@@ -8,7 +8,7 @@ from pgssl_wizard.change import journal
 from pgssl_wizard.change.history import as_change
 from pgssl_wizard.change.lock import holder
 from pgssl_wizard.change.model import Change
-from pgssl_wizard.change.unfinished import finding_of, stops, waits
+from pgssl_wizard.change.unfinished import being_made, finding_of, said_of, stops, waits
 from pgssl_wizard.errors import Refused
 from pgssl_wizard.findings import Finding
 
@@ -24,7 +24,7 @@ def unfinished(data_directory: Path) -> Change | None:
 
 
 def refuse_unfinished(data_directory: Path, *, writes: bool = True) -> tuple[Finding, ...]:
-    """Stop at a change that is not finished; return what is to be said of one that waits to be confirmed.
+    """Stop at a change that is not finished; return what is to be said of one that waits to be confirmed or is just being made.
 
     Args:
         data_directory: of the cluster.
@@ -32,8 +32,13 @@ def refuse_unfinished(data_directory: Path, *, writes: bool = True) -> tuple[Fin
 
     Raises:
         Interrupted: a change was cut short, or never confirmed.
-        Refused: a change waits to be confirmed; or the journals cannot be read.
+        Refused: a change waits to be confirmed, or somebody is at the cluster; or the journals cannot be read.
     """
+    running = being_made(data_directory.absolute())
+    if running is not None and writes:
+        raise running
+    if running is not None:
+        return (said_of(running),)
     found = _unfinished(data_directory)
     if found is None:
         return ()
@@ -45,6 +50,9 @@ def refuse_unfinished(data_directory: Path, *, writes: bool = True) -> tuple[Fin
 
 def remarks(data_directory: Path) -> tuple[Finding, ...]:
     """Return what is to be said of a change that is not finished, by whoever only looks; nothing when this user may not know."""
+    running = being_made(data_directory.absolute())
+    if running is not None:
+        return (said_of(running),)
     try:
         found = _unfinished(data_directory)
     except Refused:

@@ -12,7 +12,8 @@ from pgssl_wizard.change.progress import Report, station
 from pgssl_wizard.change.serving import NotProved, RunningServer, leaf_on_disk
 from pgssl_wizard.change.signals import Stopped
 from pgssl_wizard.change.transaction import ChangedMeanwhile
-from pgssl_wizard.change.way_in import WayIn
+from pgssl_wizard.change.way_in import WayIn, not_as_before
+from pgssl_wizard.cluster.inspect import inspect
 from pgssl_wizard.errors import Interrupted, RolledBack, WizardError
 
 
@@ -36,8 +37,10 @@ def put_back(
     """
     message = in_words(problem)
     unproved = None
+    dressed: tuple[Path, ...] = ()
     with station(report, "undo", "everything is put back"):
         try:
+            dressed = transaction.dressed_otherwise(journal, started)
             journal = transaction.undo(journal, started=started)
         except (OSError, WizardError) as second:
             raise Interrupted(
@@ -48,9 +51,12 @@ def put_back(
             ) from problem
         if server is not None:
             unproved = prove_undone(journal, server, way_in)
-        transaction.finish(journal, state="rolled-back", proved=unproved is None, words=message)
+        close_undone(journal, proved=unproved is None, words=message)
     if not isinstance(problem, (OSError, WizardError, NotProved, ChangedMeanwhile, Stopped, KeyboardInterrupt)):
         raise problem
+    if dressed:
+        names = ", ".join(str(path) for path in dressed)
+        message = f"{message}. Mode, owner and attributes of {names}, which somebody changed meanwhile, are those of before too"
     end = "Everything is as before." if unproved is None else f"The files are as before, but {unproved}."
     raise RolledBack(
         f"{message}. {end}",
@@ -58,6 +64,23 @@ def put_back(
         hint="if it runs no more, start it; its files are as before" if unproved else _kept_in_words(journal),
         code=_code(problem),
     ) from problem
+
+
+def close_undone(journal: Journal, *, proved: bool, words: str | None) -> Journal:
+    """Close the journal of a change whose files are as before; return it.
+
+    Raises:
+        Interrupted: that could not be written down, so the next command takes the change for unfinished.
+    """
+    try:
+        return transaction.finish(journal, state="rolled-back", proved=proved, words=words)
+    except OSError as problem:
+        raise Interrupted(
+            f"the files are as before, and that could not be recorded: {in_words(problem)}",
+            where=str(journal.data_directory),
+            hint=f"see to that, then run: pgssl-wizard rollback {journal.data_directory}",
+            code="not-recorded",
+        ) from problem
 
 
 def _kept_in_words(journal: Journal) -> str | None:
@@ -85,13 +108,21 @@ def _code(problem: BaseException) -> str:
 
 
 def prove_undone(journal: Journal, server: RunningServer, way_in: WayIn | None = None) -> str | None:
-    """Reload, and see that the server is what it was; return what is still different, in words, or None."""
+    """Reload, and see that the server is what it was and the ways in are what they were; return what is different, in words, or None.
+
+    Args:
+        journal: the change, its files as they were.
+        server: the running server.
+        way_in: of the run that made the change, with the cluster as it was inspected before; None: it is inspected now.
+    """
     try:
         server.reload()
         server.wait_until_served(leaf_on_disk(journal.certificate_before), or_else=journal.served_before)
         if way_in is not None:
             way_in.check(server.postmaster)
-    except NotProved as still:
+        cluster = way_in.cluster if way_in is not None else inspect(journal.data_directory)
+        server.wait_until(lambda: not_as_before(cluster, server.postmaster))
+    except (NotProved, WizardError) as still:
         return in_words(still)
     return None
 

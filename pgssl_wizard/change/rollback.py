@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from pgssl_wizard.change import transaction
+from pgssl_wizard.change import checks, transaction
 from pgssl_wizard.change.history import as_change
 from pgssl_wizard.change.journal import Journal, read, read_all, unfinished
 from pgssl_wizard.change.lock import exclusive, refuse_stranger
 from pgssl_wizard.change.model import Change
 from pgssl_wizard.change.paths import state_directory
 from pgssl_wizard.change.progress import Report, silent, skipped, station
-from pgssl_wizard.change.put_back import in_words, prove_undone
+from pgssl_wizard.change.put_back import close_undone, in_words, prove_undone
+from pgssl_wizard.change.retention import refuse_forgotten
 from pgssl_wizard.change.serving import RunningServer
 from pgssl_wizard.change.signals import watched
 from pgssl_wizard.change.unfinished import until_in_words
@@ -51,6 +52,7 @@ def rollback(data_directory: Path, change_id: str | None = None, report: Report 
         if journal is None:
             return _nothing(data_directory, None)
         _refuse_changed(journal)
+        checks.check_can_put_back(journal)
         return _undo(journal, report)
 
 
@@ -75,6 +77,7 @@ def put_back_unconfirmed(data_directory: Path, change_id: str, report: Report = 
             return None
         try:
             _refuse_changed(journal)
+            checks.check_can_put_back(journal)
         except Refused as problem:
             dataclasses.replace(journal, words=problem.message).write()
             raise
@@ -84,13 +87,17 @@ def put_back_unconfirmed(data_directory: Path, change_id: str, report: Report = 
 def _choose(journals: list[Journal], change_id: str | None, data_directory: Path) -> Journal | None:
     """Return the change to undo: the named one, or the newest that stands."""
     if change_id is None:
-        return next((journal for journal in journals if journal.state == "applied" and not _all_kept(journal)), None)
+        newest = next((journal for journal in journals if journal.state == "applied" and not journal.all_kept), None)
+        if newest is not None:
+            refuse_forgotten(newest)
+        return newest
     named = next((journal for journal in journals if journal.id == change_id), None)
     if named is None:
         raise UnusableInput(f"there is no change {change_id}", where=str(data_directory), hint="see history", code="no-such-change")
     if named.state == "rolled-back":
         raise Refused(f"the change {change_id} is rolled back already", where=str(data_directory), code="already-rolled-back")
-    if named.state == "applied" and _all_kept(named):
+    refuse_forgotten(named)
+    if named.state == "applied" and named.all_kept:
         raise Refused(
             f"the change {change_id} wrote nothing but files that are yours, and no undo touches them",
             where=str(data_directory),
@@ -98,11 +105,6 @@ def _choose(journals: list[Journal], change_id: str | None, data_directory: Path
             code="nothing-to-undo",
         )
     return named
-
-
-def _all_kept(journal: Journal) -> bool:
-    """Whether a change touched nothing of the server's, as a request does."""
-    return bool(journal.operations) and all(operation.kind == "ca" for operation in journal.operations)
 
 
 def _refuse_changed(journal: Journal) -> None:
@@ -114,7 +116,7 @@ def _refuse_changed(journal: Journal) -> None:
     changed = transaction.changed_since(journal)
     if not changed:
         return
-    requests = [each for each in read_all(journal.data_directory) if each.id > journal.id and each.state == "applied" and _all_kept(each)]
+    requests = [each for each in read_all(journal.data_directory) if each.id > journal.id and each.state == "applied" and each.all_kept]
     asked = {path for each in requests for path in (*each.kept, *(operation.path for operation in each.operations))}
     waiting = [path for path in changed if path in asked]
     if len(waiting) == len(changed):
@@ -135,9 +137,12 @@ def _refuse_changed(journal: Journal) -> None:
 def _undo(journal: Journal, report: Report, *, why: str | None = None) -> Change:
     """Put the files back, reload, prove; `why` is what the journal says of it."""
     restored: list[Path] = []
+    touched = checks.attributes_changed_since(journal)
     with station(report, "undo", "the files are put back"):
         try:
             journal = transaction.undo(journal, undone=restored.append)
+        except transaction.NotBegun:
+            raise
         except (OSError, Refused) as problem:
             raise Interrupted(
                 f"not everything could be put back: {in_words(problem)}",
@@ -146,7 +151,7 @@ def _undo(journal: Journal, report: Report, *, why: str | None = None) -> Change
                 code="not-put-back",
             ) from problem
     running = postmaster.read(journal.data_directory)
-    findings: list[Finding] = []
+    findings: list[Finding] = [*touched]
     if running is None:
         skipped(report, "reload", "the server is down")
         findings.append(
@@ -154,7 +159,7 @@ def _undo(journal: Journal, report: Report, *, why: str | None = None) -> Change
         )
     else:
         with station(report, "reload", "the server reads the old files"):
-            unproved = prove_undone(journal, RunningServer(running, journal.log_file))
+            unproved = prove_undone(journal, RunningServer(running, journal.log_file, data_directory=journal.data_directory))
         if unproved is not None:
             findings.append(
                 Finding(
@@ -170,7 +175,7 @@ def _undo(journal: Journal, report: Report, *, why: str | None = None) -> Change
         findings.append(Finding("info", "ca-kept", f"kept, because they are yours: {kept}", topic="apply"))
     unproved_words = [finding.message for finding in findings if finding.code == "not-proved"]
     words = "; ".join([why, *unproved_words]) if why else None
-    journal = transaction.finish(journal, state="rolled-back", proved=not unproved_words, words=words)
+    journal = close_undone(journal, proved=not unproved_words, words=words)
     return as_change(journal, files=tuple(reversed(restored)), findings=tuple(findings), effective="now" if running else "next-start")
 
 

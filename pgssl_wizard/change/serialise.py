@@ -26,4 +26,6 @@ def summary_to_json(change: Change) -> dict[str, object]:
         "files": [str(path) for path in change.files],
         "kept": [str(path) for path in change.kept],
         "confirm_until": time_to_json(change.confirm_until) if change.confirm_until else None,
+        "undoable": change.undoable,
+        "forgotten": time_to_json(change.forgotten) if change.forgotten else None,
     }

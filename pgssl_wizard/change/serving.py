@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pgssl_wizard.change.contents import fingerprint
 from pgssl_wizard.cluster.facts import Postmaster
-from pgssl_wizard.proof.model import Served
+from pgssl_wizard.proof.log_lines import since_reload
+from pgssl_wizard.proof.model import Served, SinceReload
 from pgssl_wizard.proof.names import reachable_address
 from pgssl_wizard.server import handshake, log, process
 
@@ -62,14 +63,19 @@ class RunningServer:
 
     Attributes:
         ignore: complaints about files with these names were there before us.
+        data_directory: whose log is looked up at each reload; None: only `log_file` is looked at.
+        hide: texts of the log that are not shown.
         address: where this machine reaches it over TCP; None when it listens on Unix sockets only.
     """
 
     postmaster: Postmaster
     log_file: Path | None = None
     ignore: tuple[str, ...] = ()
+    data_directory: Path | None = None
+    hide: tuple[str, ...] = ()
     address: str | None = field(init=False)
     _mark: log.Mark | None = field(default=None, init=False)
+    _first: log.Mark | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Find out where it can be reached, once."""
@@ -81,7 +87,10 @@ class RunningServer:
         Raises:
             NotProved: it is gone, or belongs to another user.
         """
-        self._mark = log.mark(self.log_file)
+        # What a container calls its log is another file here.
+        place = (self.data_directory, self.postmaster) if self.data_directory is not None and not self.postmaster.apart else None
+        self._mark = log.mark(self.log_file, place)
+        self._first = self._first or self._mark
         try:
             process.reload(self.postmaster.pid)
         except ProcessLookupError:
@@ -92,6 +101,16 @@ class RunningServer:
     def words(self) -> tuple[str, ...]:
         """Return what the server complained about since the last reload, in its own words; empty without a readable log."""
         return not_taken(log.complaints(self._mark), self.ignore) if self._mark is not None else ()
+
+    def since_reload(self) -> SinceReload | None:
+        """Return what the server has written since the first reload; None when it was not told to."""
+        if self._first is None:
+            return None
+        end = time.monotonic() + _LAST_WORDS
+        # A collector is a process of its own, and writes when it gets to it.
+        while self._first.path is not None and not log.since(self._first) and time.monotonic() < end:
+            time.sleep(_PAUSE)
+        return since_reload(self._first, self.postmaster.pid, hide=self.hide)
 
     def served(self) -> Served | None:
         """Return what a new TLS connection meets; None when TLS is not answered."""
@@ -118,8 +137,13 @@ class RunningServer:
             if words and heard is None:
                 heard = now
             if now >= end or (heard is not None and now >= heard + _LAST_WORDS):
-                raise NotProved(objection, words)
+                raise NotProved(objection if words else f"{objection}{self._where_it_may_say_why()}", words)
             time.sleep(_PAUSE)
+
+    def _where_it_may_say_why(self) -> str:
+        """Return the end of a sentence: why the log does not explain what was seen from outside; empty where it could."""
+        log_since = self.since_reload()
+        return f". Its log does not explain it: {log_since.why_not}" if log_since is not None and log_since.why_not else ""
 
     def wait_until_served(self, sha256: str | None, *, or_else: str | None = None) -> None:
         """Wait until new connections meet the certificate with this fingerprint; None: no TLS at all.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pgssl_wizard.change import watchdog_lock
 from pgssl_wizard.change.journal import Journal, read_all, unfinished
+from pgssl_wizard.change.lock import busy, holder
 from pgssl_wizard.errors import Interrupted, Refused
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.server.boot import boot_id
@@ -42,11 +43,26 @@ def stops(journal: Journal) -> Refused | Interrupted:
 
 
 def finding_of(journal: Journal) -> Finding | None:
-    """Return the same as a finding, None for a change that is finished."""
+    """Return the same as a finding, None for a change that is finished; of one that is just being made, who is at it."""
     if journal.finished:
         return None
+    running = being_made(journal.data_directory)
+    if running is not None:
+        return said_of(running)
     why = stops(journal)
     return Finding("info" if isinstance(why, Refused) else "error", why.code, why.message, why.hint, why.where, topic="apply")
+
+
+def being_made(data_directory: Path) -> Refused | None:
+    """Return what is said of a run that is at the cluster right now; None when nobody is."""
+    who = holder(data_directory)
+    return busy(data_directory, who) if who is not None else None
+
+
+def said_of(running: Refused) -> Finding:
+    """Return the same as a finding, for whoever only looks and need not wait."""
+    hint = "what is shown here may be the half of it: look again when it is done"
+    return Finding("info", "change-running", running.message, hint, running.where, topic="apply")
 
 
 def until_in_words(journal: Journal) -> str:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 NAME = "watchdog"
+#: Whoever only looks holds the lock for an instant: so it is tried again, this often and after so many seconds.
+_ATTEMPTS = 4
+_PAUSE = 0.02
 
 
 def take(directory: Path) -> int:
@@ -23,7 +27,14 @@ def take(directory: Path) -> int:
         status = os.fstat(descriptor)
         if (status.st_uid, status.st_gid) != (owner.st_uid, owner.st_gid) and os.getuid() == 0:
             os.fchown(descriptor, owner.st_uid, owner.st_gid)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for last in (*[False] * _ATTEMPTS, True):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if last:
+                    raise
+                time.sleep(_PAUSE)
     except BaseException:
         os.close(descriptor)
         raise

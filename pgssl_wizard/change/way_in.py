@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pgssl_wizard.change.after import cluster_restored, known_here
 from pgssl_wizard.change.serving import NotProved
 from pgssl_wizard.cluster.facts import Cluster, Postmaster
+from pgssl_wizard.proof.entering import enter
+from pgssl_wizard.proof.ways import objection
 from pgssl_wizard.server import admin
 
 
@@ -14,7 +17,7 @@ class WayIn:
 
     def __init__(self, cluster: Cluster, user: str | None, database: str | None) -> None:
         """Remember whom to log in as; nobody connects yet."""
-        self._cluster = cluster
+        self.cluster = cluster
         self._user = user or (cluster.server.user if cluster.server else None)
         self._database = database
         self.open_before = cluster.server is not None
@@ -40,6 +43,17 @@ class WayIn:
             AdminUnavailable: nobody can log in.
             QueryFailed: the server refused a statement.
         """
-        with admin.connect(postmaster, self._user, self._database, self._cluster.uid) as session:
+        with admin.connect(postmaster, self._user, self._database, self.cluster.uid) as session:
             for statement in statements:
                 session.query(statement)
+
+
+def not_as_before(cluster: Cluster, postmaster: Postmaster) -> str | None:
+    """Return which way in is not what the restored rules make of it, in words; None when all are.
+
+    Args:
+        cluster: as inspected, before the change or after it was undone.
+        postmaster: the running server, with the restored files in force.
+    """
+    restored = cluster_restored(cluster, postmaster)
+    return objection(enter(restored, known=known_here(restored)).ways)

@@ -193,8 +193,19 @@ _NO_CHANGE: dict[str, Any] = {
     "files": [],
     "kept": [],
     "confirm_until": None,
+    "undoable": False,
+    "forgotten": None,
 }
-_NO_PROOF: dict[str, Any] = {"served": None, "matches_disk": None, "attempts": []}
+_NO_PROOF: dict[str, Any] = {
+    "served": None,
+    "matches_disk": None,
+    "configured": None,
+    "attempts": [],
+    "client_library": None,
+    "ways": [],
+    "ways_left_out": 0,
+    "log": None,
+}
 _NOTHING_CHANGED: dict[str, Any] = {"change": _NO_CHANGE, "trust_anchor": None, "rehearsal": None, **_NO_PROOF}
 #: What a document has when the command could not get so far; null rather than missing.
 EMPTY: dict[str, dict[str, Any]] = {
@@ -216,6 +227,7 @@ EMPTY: dict[str, dict[str, Any]] = {
     "confirm": _NOTHING_CHANGED,
     "rollback": _NOTHING_CHANGED,
     "history": {"changes": []},
+    "forget": {"forgotten": [], "undoable": []},
     "verify": _NO_PROOF,
     "lint": {"files": []},
     "check": {"expiring": []},

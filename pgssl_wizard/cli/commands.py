@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from pgssl_wizard.answers import QUESTIONS, Question
-from pgssl_wizard.cli import report
+from pgssl_wizard.cli import report, report_changes, report_proof
 from pgssl_wizard.cli.calling import CONFIRM_OPTION, EMPTY, Call, PathArgument, answers_options, command, read_answers, refuse_unfinished
 from pgssl_wizard.cli.options import WizardOptions
 from pgssl_wizard.errors import ExitCode, UnusableInput
@@ -200,7 +200,7 @@ def history(call: Call, data_directory: Path) -> int:
 
         findings = [finding for change in changes for finding in change.findings]
         return call.document(ExitCode.DONE, findings, {"changes": [summary_to_json(change) for change in changes]})
-    report.history(changes)
+    report_changes.history(changes)
     return ExitCode.DONE
 
 
@@ -209,9 +209,22 @@ def history(call: Call, data_directory: Path) -> int:
 @click.option("--host", help="A server elsewhere, by the name that clients use.")
 @click.option("--port", type=click.IntRange(1, 65535), help="With --host.  [default: 5432]")
 @click.option("--root", type=click.Path(path_type=Path), help="The root certificate that clients have.")
-def verify(call: Call, data_directory: Path | None, host: str | None, port: int | None, root: Path | None) -> int:
-    """Proof by real connections: served against disk, and every sslmode with and without the right root."""
+@click.option("--certificate", type=click.Path(path_type=Path), metavar="FILE", help="A client certificate to try as well; with --key.")
+@click.option("--key", type=click.Path(path_type=Path), metavar="FILE", help="Its private key, without a passphrase.")
+def verify(
+    call: Call,
+    data_directory: Path | None,
+    host: str | None,
+    port: int | None,
+    root: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+) -> int:
+    """Proof by real connections: served = on disk = configured, every sslmode with and without the right root, and every way in."""
+    from pgssl_wizard.change.after import known_here  # noqa: PLC0415
     from pgssl_wizard.change.pending import remarks  # noqa: PLC0415
+    from pgssl_wizard.proof import named  # noqa: PLC0415
+    from pgssl_wizard.proof.names import source_of  # noqa: PLC0415
     from pgssl_wizard.proof.serialise import proof_to_json  # noqa: PLC0415
     from pgssl_wizard.proof.verify import verify as prove  # noqa: PLC0415
     from pgssl_wizard.proof.verify import verify_remote  # noqa: PLC0415
@@ -220,18 +233,34 @@ def verify(call: Call, data_directory: Path | None, host: str | None, port: int 
         raise UnusableInput("verify wants a data directory, or --host with --port and --root.", code="usage")
     if data_directory is not None and port is not None:
         raise UnusableInput("--port goes with --host; a data directory says its port itself.", code="usage")
+    if (certificate is None) != (key is None):
+        raise UnusableInput("--certificate and --key go together.", code="usage")
     journey = call.journey
     said: tuple[Finding, ...] = ()
     if data_directory is not None:
         cluster = journey.inspect(data_directory)
-        proof = prove(cluster, root=root, user=journey.user, database=journey.database)
-        said = remarks(cluster.data_directory)
+        shown = []
+        address = source_of(cluster.postmaster)
+        if certificate is not None and key is not None and address is not None:
+            own = named.named_here(cluster, certificate, key, user=journey.user, address=address)
+            shown, said = [own.shown], own.findings
+        known = known_here(cluster)
+        proof = prove(cluster, root=root, user=journey.user, database=journey.database, shown=shown, ways=True, known=known)
+        said = (*said, *remarks(cluster.data_directory))
     else:
-        proof = verify_remote(str(host), port or 5432, root, user=journey.user, database=journey.database)
+        theirs = named.named_elsewhere(certificate, key, user=journey.user) if certificate and key else None
+        proof = verify_remote(
+            str(host),
+            port or 5432,
+            root,
+            user=journey.user,
+            database=journey.database,
+            shown=theirs,
+        )
     code = ExitCode.DONE if proof.holds else ExitCode.FALLS_SHORT
     if call.as_json:
-        return call.document(code, (*report.proof_findings(proof), *said), {**EMPTY["verify"], **proof_to_json(proof)})
-    report.proof(proof)
+        return call.document(code, (*report_proof.findings(proof), *said), {**EMPTY["verify"], **proof_to_json(proof)})
+    report_proof.proof(proof)
     report.findings(said)
     return code
 

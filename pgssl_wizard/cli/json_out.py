@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pgssl_wizard.cluster.facts import CertificateFact, Cluster, Setting
+from pgssl_wizard.cluster.facts import CertificateFact, Cluster, Service, Setting
 from pgssl_wizard.proof.serialise import time_to_json
 
 
@@ -17,6 +17,7 @@ def cluster_to_json(cluster: Cluster) -> dict[str, Any]:
         "owner": cluster.owner,
         "layout": cluster.layout,
         "managed_by": cluster.managed_by,
+        "service": service_to_json(cluster.service),
         "tls_built_in": cluster.tls_built_in,
         "files": {
             "postgresql.conf": str(cluster.config_file),
@@ -27,6 +28,13 @@ def cluster_to_json(cluster: Cluster) -> dict[str, Any]:
         "certificates": [_certificate(certificate) for certificate in cluster.certificates],
         "rules": rules_to_json(cluster),
     }
+
+
+def service_to_json(service: Service | None) -> dict[str, str | None] | None:
+    """Return how the cluster is started, with the command for each; null is what only its manager decides."""
+    if service is None:
+        return None
+    return {"kind": service.kind, "start": service.start, "restart": service.restart, "reload": service.reload}
 
 
 def rules_to_json(cluster: Cluster) -> dict[str, int]:

@@ -17,6 +17,7 @@ from pgssl_wizard.cli.calling import EMPTY, JSON_OPTION, ReaderGoneError, add_op
 from pgssl_wizard.cli.check import check
 from pgssl_wizard.cli.completion import completion
 from pgssl_wizard.cli.confirm import confirm
+from pgssl_wizard.cli.forget import forget
 from pgssl_wizard.cli.issue import issue
 from pgssl_wizard.cli.lint import lint
 from pgssl_wizard.cli.renew import renew
@@ -66,6 +67,7 @@ for command in (
     confirm,
     commands.rollback,
     commands.history,
+    forget,
     commands.verify,
     check,
     renew,

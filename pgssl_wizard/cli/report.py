@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from pgssl_wizard.change.model import Change, Event
+from pgssl_wizard.cli import report_proof
 from pgssl_wizard.cluster.facts import Cluster
 from pgssl_wizard.files.diff import unified
 from pgssl_wizard.findings import Finding
-from pgssl_wizard.plan.model import Plan, PlannedFile
+from pgssl_wizard.plan.model import HandedOver, Plan, PlannedFile
 from pgssl_wizard.plan.renewing import Upkeep
 from pgssl_wizard.plan.secrets import masked
-from pgssl_wizard.proof.model import Attempt, Proof
 
 _SIGNS = {"create": "+", "modify": "~", "delete": "-"}
 #: The sign of each severity.
@@ -46,6 +46,11 @@ def cluster(found: Cluster) -> None:
     print(f"{found.data_directory}  PostgreSQL {found.server_version}, {state}, {found.layout} layout, owner {found.owner}")
     if found.postmaster:
         print(f"  port {found.postmaster.port}, process {found.postmaster.pid}")
+    if found.managed_by:
+        print(f"  managed by {found.managed_by}")
+    if found.service and found.service.restart:
+        print(f"  restart: {found.service.restart}")
+        print(f"  reload:  {found.service.reload}")
     print("\nSettings")
     for setting in found.settings.values():
         if setting.name.startswith("ssl") or setting.name in {"listen_addresses", "port"}:
@@ -66,6 +71,8 @@ def plan(made: Plan, found: Cluster) -> None:
     """Print what `plan` would change."""
     if made.empty:
         print("Nothing to do: everything is as the answers say.")
+    elif made.handed_over is not None:
+        _handed_over(made, made.handed_over, found)
     else:
         print(f"{found.label}: {len(made.changes)} file(s), effective {made.effective}\n")
         for each in (*made.new_directories, *made.changes):
@@ -79,7 +86,7 @@ def plan(made: Plan, found: Cluster) -> None:
             print("\nSQL\n  " + "\n  ".join(f"{statement};" for statement in made.sql))
         if made.openssl:
             what = "key and request" if any(each.role == "request" for each in made.changes) else "certificates"
-            print(f"\nThe same {what} by hand\n  " + "\n  ".join(made.openssl))
+            _openssl(made, f"The same {what} by hand")
     _ciphers(made)
     if made.locked_out:
         print("\nWould be refused")
@@ -89,8 +96,36 @@ def plan(made: Plan, found: Cluster) -> None:
     if made.findings:
         print("\nFindings")
         findings(made.findings)
-    if any(each.severity == "error" for each in made.findings):
+    if made.handed_over is None and any(each.severity == "error" for each in made.findings):
         print("\nAs it stands, apply refuses this plan.")
+
+
+def _handed_over(made: Plan, handed: HandedOver, found: Cluster) -> None:
+    """Print what the cluster's manager is to be given, and the files that it does not write."""
+    print(f"{found.label} is managed by {handed.manager}: nothing is written here; this is what to hand over.")
+    if not handed.documents and not handed.files:
+        print("Nothing of it has to change there.")
+        return
+    _certificates(made)
+    if made.openssl:
+        _openssl(made, "The certificates, in an empty directory")
+    if handed.files:
+        print("\nFiles to put there, on every member")
+        for each in handed.files:
+            print(f"  {each.path}  {each.mode:04o} {each.owner}  {each.what}")
+        places = {each.path for each in handed.files}
+        for change in made.changes:
+            if change.path in places and change.role in {"rules", "maps"}:
+                print()
+                _diff(change)
+    for document in handed.documents:
+        print(f"\n{document.title} ({document.format})")
+        print("\n".join(f"    {line}" for line in document.text.splitlines()))
+        print("\n".join(f"  {line}" for line in document.how))
+
+
+def _openssl(made: Plan, title: str) -> None:
+    print(f"\n{title}\n  " + "\n  ".join(made.openssl))
 
 
 #: So many known clients are printed; `--json` has all of them.
@@ -185,7 +220,7 @@ def change(made: Change, planned: Plan, lines: Upkeep | None = None) -> None:
         print(f"It is put back by itself at {made.confirm_until:%Y-%m-%d %H:%M:%S}Z, unless you keep it before:")
         print(f"  pgssl-wizard confirm {planned.data_directory}")
     if made.proof:
-        proof(made.proof)
+        report_proof.proof(made.proof)
     if failing := [each for each in planned.findings if _says_who_fails(each)]:
         print()
         findings(failing)
@@ -234,58 +269,3 @@ def undone(made: Change) -> None:
     if made.kept:
         print("Left where they are: " + ", ".join(str(path) for path in made.kept))
     findings(made.findings)
-
-
-def history(changes: Sequence[Change]) -> None:
-    """Print the list of changes."""
-    if not changes:
-        print("No changes.")
-    for each in changes:
-        when = f"{each.made:%Y-%m-%d %H:%M}Z" if each.made else "?"
-        print(f"{each.id}  {when}  {each.state}  {'proved' if each.proved else 'not proved'}  {len(each.files)} file(s)")
-        findings(each.findings)
-
-
-def proof(found: Proof) -> None:
-    """Print the evidence: what was served, and the table of attempts."""
-    if found.served:
-        same = {True: "as on disk", False: "NOT the one on disk", None: "files not known"}[found.matches_disk]
-        print(
-            f"Served: {found.served.chain[0].subject if found.served.chain else '?'}, {found.served.protocol}, {found.served.cipher}; {same}"
-        )
-    for problem in found.problems:
-        print(f"  ✗ {problem}")
-    if found.attempts:
-        print(f"\n{'sslmode':12} {'root':6} {'certificate':12} {'host':24} {'expected':9} outcome")
-        for each in found.attempts:
-            print(_attempt(each) + (f"  as {each.user}" if each.user != found.attempts[0].user else ""))
-
-
-def _attempt(each: Attempt) -> str:
-    mark = "✓" if each.as_expected else "✗"
-    tls = f" {each.tls}" if each.tls else ""
-    return f"{each.sslmode:12} {each.root:6} {each.certificate:12} {each.host:24} {each.expected:9} {mark} {each.outcome}{tls}"
-
-
-def proof_findings(found: Proof) -> list[Finding]:
-    """Return what falls short in a proof, as findings."""
-    said = [Finding("error", "not-proved", problem) for problem in found.problems]
-    if found.matches_disk is False:
-        said.append(
-            Finding(
-                "error",
-                "served-differs",
-                "The server serves another certificate than the one on disk.",
-                "Reload, and read the server's log.",
-            )
-        )
-    said += [
-        Finding(
-            "error",
-            "unexpected-outcome",
-            f"{each.host}, sslmode={each.sslmode}, {each.root} root: expected {each.expected}, met {each.outcome}. {each.message or ''}".strip(),
-        )
-        for each in found.attempts
-        if not each.as_expected
-    ]
-    return said

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,10 +14,7 @@ import pytest
 
 from pgssl_wizard.change.apply import apply
 from pgssl_wizard.change.history import history
-from pgssl_wizard.change.lock import exclusive
 from pgssl_wizard.change.model import Event, Station
-from pgssl_wizard.change.pending import unfinished
-from pgssl_wizard.change.rollback import rollback
 from pgssl_wizard.errors import Refused, RolledBack
 from pgssl_wizard.server import handshake
 from tests.change import planning
@@ -177,28 +172,6 @@ def test_a_hard_link_is_refused(newest_cluster: RealCluster, tmp_path: Path) -> 
         apply(planning.plan(newest_cluster, facts, tmp_path / "ca"), facts)
 
 
-def test_a_second_run_is_refused_while_the_first_works(newest_cluster: RealCluster, tmp_path: Path) -> None:
-    """It names who is at it."""
-    facts = planning.look(newest_cluster)
-    wanted = planning.plan(newest_cluster, facts, tmp_path / "ca")
-    owner = newest_cluster.identity
-    with exclusive(newest_cluster.data_directory, uid=owner.uid, gid=owner.gid):
-        with everything_stays(newest_cluster), pytest.raises(Refused, match="another run is changing this cluster"):
-            apply(wanted, facts)
-        with pytest.raises(Refused, match="another run"):
-            rollback(newest_cluster.data_directory)
-
-
-def test_a_change_edited_since_is_not_rolled_back_over_the_edit(newest_cluster: RealCluster, tmp_path: Path) -> None:
-    """The files are listed, and none is touched."""
-    facts = planning.look(newest_cluster)
-    apply(planning.plan(newest_cluster, facts, tmp_path / "ca"), facts)
-    newest_cluster.set(work_mem="5MB")
-    with everything_stays(newest_cluster), pytest.raises(Refused, match="changed by somebody since") as caught:
-        rollback(newest_cluster.data_directory)
-    assert str(newest_cluster.config_file) in str(caught.value)
-
-
 @pytest.mark.parametrize("station", ["write", "reload", "prove-tls", "rules", "prove-all"])
 def test_a_signal_in_the_middle_puts_everything_back(newest_cluster: RealCluster, tmp_path: Path, station: Station) -> None:
     """Ctrl-C, kill and a closed terminal all end in exit code 4."""
@@ -215,87 +188,6 @@ def test_a_signal_before_the_first_write_changes_nothing(newest_cluster: RealClu
     with everything_stays(newest_cluster), pytest.raises(Refused, match="nothing was changed"):
         apply(wanted, facts, report=at("rehearse", lambda: os.kill(os.getpid(), signal.SIGINT)))
     assert nothing_of_ours(newest_cluster)
-
-
-_KILLED = """
-import os, signal, sys
-from pathlib import Path
-import pickle
-from pgssl_wizard.change.apply import apply
-plan, cluster, station, state = pickle.loads(sys.stdin.buffer.read())
-def report(event):
-    if (event.station, event.state) == (station, state):
-        os.kill(os.getpid(), signal.SIGKILL)
-apply(plan, cluster, report=report, rehearse=False)
-"""
-
-
-@pytest.mark.parametrize(("station", "state"), [("back-up", "done"), ("write", "done"), ("prove-tls", "done"), ("rules", "done")])
-def test_killed_outright_the_server_restarts_and_rollback_puts_things_right(
-    cluster: RealCluster, tmp_path: Path, station: str, state: str
-) -> None:
-    """The next command finds the change unfinished; after the rollback nothing is different."""
-    facts = planning.look(cluster)
-    wanted = planning.plan(cluster, facts, tmp_path / "ca")
-    before = planning.snapshot(cluster.base)
-    done = subprocess.run(
-        [sys.executable, "-c", _KILLED], input=pickle.dumps((wanted, facts, station, state)), check=False, cwd=Path(__file__).parents[2]
-    )
-    assert done.returncode == -signal.SIGKILL
-    cluster.restart()
-    pending = unfinished(cluster.data_directory)
-    assert pending is not None
-    assert pending.state == "pending"
-    undone = rollback(cluster.data_directory)
-    assert (undone.id, undone.state) == (pending.id, "rolled-back")
-    assert unfinished(cluster.data_directory) is None
-    assert planning.snapshot(cluster.base) == before
-    assert handshake.fetch("127.0.0.1", cluster.port) is None
-
-
-_KILLED_AT_RENAME = """
-import os, pickle, signal, sys
-from pgssl_wizard.change.apply import apply
-plan, cluster, number = pickle.loads(sys.stdin.buffer.read())
-left = None
-real = os.rename
-def rename(*args, **kwargs):
-    global left
-    if left is not None:
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
-    return real(*args, **kwargs)
-os.rename = rename
-def report(event):
-    global left
-    if (event.station, event.state) == ("write", "running"):
-        left = number
-apply(plan, cluster, report=report, rehearse=False)
-"""
-
-
-@pytest.mark.parametrize("number", range(1, 6))
-def test_killed_while_key_and_certificate_are_exchanged_the_server_starts(newest_cluster: RealCluster, tmp_path: Path, number: int) -> None:
-    """Two files cannot be renamed as one; a server that starts in between finds a whole pair all the same."""
-    facts = planning.look(newest_cluster)
-    apply(planning.plan(newest_cluster, facts, tmp_path / "ca"), facts, rehearse=False)
-    facts = planning.look(newest_cluster, {"ssl": "on"})
-    wanted = planning.plan(newest_cluster, facts, tmp_path / "ca", rules=b"")
-    before = planning.snapshot(newest_cluster.base)
-    done = subprocess.run(
-        [sys.executable, "-c", _KILLED_AT_RENAME], input=pickle.dumps((wanted, facts, number)), check=False, cwd=Path(__file__).parents[2]
-    )
-    assert done.returncode == -signal.SIGKILL
-    assert planning.snapshot(newest_cluster.base) != before
-    newest_cluster.restart()
-    assert handshake.fetch("127.0.0.1", newest_cluster.port) is not None
-    assert rollback(newest_cluster.data_directory).state == "rolled-back"
-    assert planning.snapshot(newest_cluster.base) == before
-    newest_cluster.restart()
-    served = handshake.fetch("127.0.0.1", newest_cluster.port)
-    assert served is not None
-    assert served.sha256 == facts.served_sha256
 
 
 def test_in_a_thread_of_its_own_a_change_works_the_same(newest_cluster: RealCluster, tmp_path: Path) -> None:

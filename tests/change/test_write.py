@@ -222,3 +222,36 @@ def test_saving_where_there_is_no_directory_is_refused(tmp_path: Path) -> None:
     """With the reason in words."""
     with pytest.raises(Refused, match="No such file"):
         write.save(tmp_path / "missing" / "answers.toml", b"")
+
+
+def test_a_shredded_file_is_gone_and_so_is_what_stood_in_its_blocks(tmp_path: Path) -> None:
+    """Whoever still holds it open finds as many other bytes."""
+    path = tmp_path / "00-server.key"
+    secret = b"-----BEGIN PRIVATE KEY-----\n" * 5000
+    path.write_bytes(secret)
+    with path.open("rb") as held:
+        write.shred(path)
+        left = held.read()
+    assert names_in(tmp_path) == []
+    assert len(left) == len(secret)
+    assert b"PRIVATE" not in left
+    write.shred(path)
+    write.shred(tmp_path / "missing" / "key")
+
+
+def test_shredding_leaves_what_a_link_or_another_name_leads_to(tmp_path: Path) -> None:
+    """A program that saves room may have made the copy another name of the original."""
+    original = tmp_path / "server.key"
+    original.write_bytes(b"secret")
+    (tmp_path / "copy").hardlink_to(original)
+    (tmp_path / "link").symlink_to(original)
+    write.shred(tmp_path / "copy")
+    write.shred(tmp_path / "link")
+    assert names_in(tmp_path) == ["server.key"]
+    assert original.read_bytes() == b"secret"
+
+
+def test_a_pipe_is_deleted_without_waiting_for_a_reader(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    write.shred(tmp_path / "pipe")
+    assert names_in(tmp_path) == []

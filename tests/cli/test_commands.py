@@ -69,7 +69,7 @@ def test_inspect_prints_the_contracts_keys(newest_cluster: RealCluster, shell: S
     document = shell.json("inspect", newest_cluster.data_directory)
     assert document["command"] == "inspect"
     cluster = document["cluster"]
-    keys = "data_directory server_version running owner layout managed_by tls_built_in files settings certificates rules"
+    keys = "data_directory server_version running owner layout managed_by service tls_built_in files settings certificates rules"
     assert set(cluster) == set(keys.split())
     assert cluster["running"] is True
     assert cluster["layout"] == "initdb"
