@@ -9,13 +9,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test drivers lint format servers matrix fuzz bench pictures dist clean python
+.PHONY: help run test drivers lint format servers matrix every-step fuzz bench pictures dist clean python
 
 help:
 	@echo "make run       open the wizard on a practice cluster that is gone afterwards"
 	@echo "make test      run the tests on the PostgreSQL versions found here"
 	@echo "make drivers   install the drivers whose settings the kits spell out, for their tests"
 	@echo "make matrix    run the tests of the engine on PostgreSQL 13 to 18"
+	@echo "make every-step  stop a change at every single step, on the oldest and the newest PostgreSQL: half an hour"
 	@echo "make fuzz      give the parsers a million broken inputs"
 	@echo "make lint      ruff, mypy, import rules"
 	@echo "make bench     measure start-up, typing, plan, apply, memory, rules and kits"
@@ -88,6 +89,9 @@ lint: $(VENV)/ready-lint
 format: $(VENV)/ready-lint
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+every-step: servers
+	$(BIN)/python -m pytest -q -n auto --dist load --every-step tests/change/test_every_step.py tests/change/test_every_step_errors.py tests/change/test_every_step_power.py
 
 # A million inputs by default: make fuzz INPUTS=100000
 INPUTS ?= 1000000

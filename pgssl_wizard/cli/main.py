@@ -48,14 +48,16 @@ class _Group(click.Group):
 @add_options
 @JSON_OPTION
 @click.pass_context
-def main(ctx: click.Context, /, **options: Any) -> None:
+def main(ctx: click.Context, /, **options: Any) -> int | None:
     """TLS for PostgreSQL, step by step: inspect, choose, preview, apply, prove, undo.
 
     Without a command, the wizard opens.
     """
     ctx.obj = options
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(commands.setup)
+    if ctx.invoked_subcommand is not None:
+        return None
+    code: int = ctx.invoke(commands.setup)
+    return code
 
 
 for command in (

@@ -1,7 +1,7 @@
 """Killed for real before every single step of a change and of its undoing: a real server starts, and rollback puts things right.
 
-A step is a call that changes something on disk, a signal to the server, or a statement of SQL. With `--all-majors` every one is tried on
-the oldest and the newest server, and a sample on those in between; without it, a sample on one of the two.
+A step is a call that changes something on disk, a signal to the server, or a statement of SQL. A sample of them is tried, another one
+for each scenario and each server; with `--every-step` every one.
 """
 
 from __future__ import annotations
@@ -395,19 +395,22 @@ class Stage:
 
 
 def numbers(config: pytest.Config, stage: Stage, sample: int = SAMPLE) -> Iterator[int]:
-    """Yield the numbers of the steps that are tried: all, or a sample that is another one for each scenario."""
-    thorough = bool(config.getoption("all_majors")) and stage.cluster.major in {min(available()), max(available())}
-    every = 1 if thorough else sample
-    return itertools.count(1 if thorough else 5 + 7 * list(SCENARIOS.values()).index(stage.scenario) % every, every)
+    """Yield the numbers of the steps that are tried: all, or a sample that is another one for each scenario and server."""
+    if config.getoption("every_step"):
+        return itertools.count(1)
+    return itertools.count(1 + (5 + 7 * list(SCENARIOS.values()).index(stage.scenario) + 11 * stage.cluster.major) % sample, sample)
 
 
 def stage_each(metafunc: pytest.Metafunc, names: Iterable[str]) -> None:
     """Run a test that asks for `stage` on these scenarios, with `--all-majors` on every server, otherwise on the newest and oldest by turns."""
     majors = list(available())
+    ends = majors[::-1][:: max(1, len(majors) - 1)]
     if metafunc.config.getoption("all_majors"):
         pairs = list(itertools.product(names, majors))
+    elif metafunc.config.getoption("every_step"):
+        pairs = list(itertools.product(names, ends))
     else:
-        pairs = list(zip(names, itertools.cycle(majors[::-1][:: max(1, len(majors) - 1)]), strict=False))
+        pairs = list(zip(names, itertools.cycle(ends), strict=False))
     metafunc.parametrize("stage", pairs, indirect=True, ids=[f"{name}-pg{major}" for name, major in pairs])
 
 

@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psycopg
 import pytest
 
+from pgssl_wizard.cli import main
 from tests.servers import RealCluster
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 class Shell:
-    """Runs commands in one working directory."""
+    """Runs commands in one working directory: here in this process, which spares the start of an interpreter, or in one of their own."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """All that a command finds in its environment."""
+        return {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "HOME": str(self.directory)}
+
     def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         """Run `pgssl-wizard` with these arguments, no terminal."""
+        words = [str(each) for each in arguments]
+        environment, before = self.environment, (dict(os.environ), Path.cwd())
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+        try:
+            os.environ.clear()
+            os.environ.update(environment)
+            os.chdir(self.directory)
+            with Path(os.devnull).open() as nothing, mock.patch("sys.stdin", nothing), redirect_stdout(out), redirect_stderr(err):
+                code = main.run(words)
+        finally:
+            os.environ.clear()
+            os.environ.update(before[0])
+            os.chdir(before[1])
+        out.flush()
+        err.flush()
+        said = [each.buffer.getvalue().decode() for each in (out, err)]
+        assert "Traceback" not in "".join(said), said
+        return subprocess.CompletedProcess(words, code, *said)
+
+    def process(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        """Run the same in a process of its own."""
         done = subprocess.run(
             [sys.executable, "-m", "pgssl_wizard", *map(str, arguments)],
             check=False,
@@ -32,7 +62,7 @@ class Shell:
             text=True,
             stdin=subprocess.DEVNULL,
             cwd=self.directory,
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "HOME": str(self.directory)},
+            env=self.environment,
         )
         assert "Traceback" not in done.stdout + done.stderr, done.stderr
         return done
@@ -63,6 +93,29 @@ def tree(directory: Path) -> dict[str, tuple[int, int, bytes]]:
         for path in sorted(directory.rglob("*"))
         if path.is_file() and path.suffix in {".conf", ".crt", ".key"}
     }
+
+
+def test_a_process_of_its_own_says_and_does_the_same(newest_cluster: RealCluster, shell: Shell) -> None:
+    """Exit code, data and talk; so the other tests may run commands in this process."""
+    data = newest_cluster.data_directory
+    for arguments in (
+        ["inspect", data, "--json"],
+        ["plan", data, "--set", "server.names=localhost"],
+        ["plan", data, "--set", "certificate.days=none", "--json"],
+        ["inspect", shell.directory],
+        ["lint", newest_cluster.hba_file],
+        ["verify"],
+        ["setup"],
+        ["history", data, "-q"],
+        ["--version"],
+        ["apply", "--help"],
+        ["no-such-command", "--json"],
+    ):
+        here, there = shell.run(*arguments), shell.process(*arguments)
+        assert (here.returncode, here.stdout, here.stderr) == (there.returncode, there.stdout, there.stderr), arguments
+    applied = shell.process("apply", data, "--set", "server.names=localhost", "--json")
+    assert (applied.returncode, json.loads(applied.stdout)["change"]["proved"]) == (0, True)
+    assert shell.process("rollback", data).returncode == 0
 
 
 def test_inspect_prints_the_contracts_keys(newest_cluster: RealCluster, shell: Shell) -> None:
@@ -316,7 +369,7 @@ def test_a_command_that_is_not_built_yet_says_so_with_2(name: str, shell: Shell)
     assert shell.json(name, code=2)["findings"][0]["code"] == "not-built-yet"
 
 
-@pytest.mark.parametrize("arguments", [["setup"], ["practice"], []])
+@pytest.mark.parametrize("arguments", [["setup"], ["practice"], [], ["--read-only"]])
 def test_the_wizard_without_a_terminal_names_the_headless_commands(arguments: list[str], shell: Shell) -> None:
     done = shell.run(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
