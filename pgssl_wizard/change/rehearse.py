@@ -87,8 +87,12 @@ def _make_roles(plan: Plan, cluster: Cluster, throwaway: Throwaway, staging: Sta
     if not setting_after(plan, cluster, "ssl_ca_file"):
         return {}
     planned = dataclasses.replace(cluster, rules=read_rules(staging.path(cluster.hba_file), cluster.major))
-    # The server keeps these names for itself.
-    names = [role for role in (*plan.answers.clients.roles, *users(planned)) if not role.startswith("pg_") and role not in _KEPT]
+    # The server keeps some names for itself, and a server for one reads no name with a line break in it.
+    names = [
+        role
+        for role in (*plan.answers.clients.roles, *users(planned))
+        if not role.startswith("pg_") and role not in _KEPT and "\n" not in role
+    ]
     passwords = {role: secrets.token_hex(16) for role in list(dict.fromkeys(names))[:_ROLES_TRIED]}
     throwaway.make_roles(passwords)
     return passwords

@@ -22,6 +22,7 @@ from pgssl_wizard.errors import ExitCode, Refused, UnusableInput, WizardError
 from pgssl_wizard.files.versions import NEWEST, OLDEST
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.journey import Journey
+from pgssl_wizard.proof.serialise import proof_to_json
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -196,16 +197,7 @@ _NO_CHANGE: dict[str, Any] = {
     "undoable": False,
     "forgotten": None,
 }
-_NO_PROOF: dict[str, Any] = {
-    "served": None,
-    "matches_disk": None,
-    "configured": None,
-    "attempts": [],
-    "client_library": None,
-    "ways": [],
-    "ways_left_out": 0,
-    "log": None,
-}
+_NO_PROOF = proof_to_json(None)
 _NOTHING_CHANGED: dict[str, Any] = {"change": _NO_CHANGE, "trust_anchor": None, "rehearsal": None, **_NO_PROOF}
 #: What a document has when the command could not get so far; null rather than missing.
 EMPTY: dict[str, dict[str, Any]] = {

@@ -63,22 +63,7 @@ def initdb(
     if programs.major >= 16 and settings:
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
-    try:
-        done = subprocess.run(
-            command,
-            check=False,
-            capture_output=True,
-            cwd="/",
-            env=identity.environment(),
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            **identity.spawn_options(),
-        )
-    except OSError as error:
-        raise Refused(f"initdb could not be run: {error}", where=str(programs.bin_directory), code="initdb-failed") from error
-    if done.returncode != 0:
-        words = done.stderr.decode(errors="replace").strip()
-        raise Refused(f"initdb did not work: {words}", where=str(data_directory), code="initdb-failed")
+    _run(programs, command, identity, "initdb", str(data_directory))
 
 
 def run_single(
@@ -100,10 +85,29 @@ def run_single(
     command = [str(programs.program("postgres")), "--single", "-j", "-D", str(data_directory)]
     for name, value in (settings or {}).items():
         command += ["-c", f"{name}={value}"]
+    given = "".join(f"{statement};\n\n" for statement in statements).encode()
+    _run(programs, [*command, "-c", "exit_on_error=true", "postgres"], identity, "postgres --single", str(data_directory), given=given)
+
+
+def _run(programs: Programs, command: Sequence[str], identity: Identity, name: str, where: str, *, given: bytes = b"") -> None:
+    """Run one of the server's programs to its end.
+
+    Args:
+        programs: which ones.
+        command: with its arguments.
+        identity: whose process it is.
+        name: what it is called in messages.
+        where: the data directory.
+        given: its standard input.
+
+    Raises:
+        Refused: its own words.
+    """
+    code = f"{name.split(maxsplit=1)[0]}-failed"
     try:
         done = subprocess.run(
-            [*command, "-c", "exit_on_error=true", "postgres"],
-            input="".join(f"{statement};\n\n" for statement in statements).encode(),
+            command,
+            input=given,
             check=False,
             capture_output=True,
             cwd="/",
@@ -112,10 +116,10 @@ def run_single(
             **identity.spawn_options(),
         )
     except OSError as error:
-        raise Refused(f"a server for one could not be run: {error}", where=str(programs.bin_directory), code="single-failed") from error
+        raise Refused(f"{name} could not be run: {error}", where=str(programs.bin_directory), code=code) from error
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip()
-        raise Refused(f"a server for one did not do what it was told: {words}", where=str(data_directory), code="single-failed")
+        raise Refused(f"{name} did not work: {words}", where=where, code=code)
 
 
 def start(
