@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from pgssl_wizard.change.model import Change, Event
 from pgssl_wizard.cli import report_proof
@@ -14,6 +14,7 @@ from pgssl_wizard.findings import Finding
 from pgssl_wizard.plan.model import HandedOver, Plan, PlannedFile
 from pgssl_wizard.plan.renewing import Upkeep
 from pgssl_wizard.plan.secrets import masked
+from pgssl_wizard.proof.model import Attempt
 
 _SIGNS = {"create": "+", "modify": "~", "delete": "-"}
 #: The sign of each severity.
@@ -216,6 +217,8 @@ def change(made: Change, planned: Plan, lines: Upkeep | None = None) -> None:
         "not-reloaded": "written, not reloaded",
     }
     print(f"Change {made.id}: {words[made.effective]}, {'proved' if made.proved else 'not proved'}.")
+    if made.rehearsed:
+        print(f"Tried before on a throwaway cluster: {_logins(made.rehearsed)}, each ended as planned.")
     if made.confirm_until is not None:
         print(f"It is put back by itself at {made.confirm_until:%Y-%m-%d %H:%M:%S}Z, unless you keep it before:")
         print(f"  pgssl-wizard confirm {planned.data_directory}")
@@ -250,6 +253,12 @@ def change(made: Change, planned: Plan, lines: Upkeep | None = None) -> None:
         print(f"\n{made.card}")
 
 
+def _logins(tried: Sequence[Attempt]) -> str:
+    """Return how many logins there were, and with which client certificates."""
+    shown = list(dict.fromkeys(each.certificate for each in tried if each.certificate not in {"none", "wrong-ca"}))
+    return f"{len(tried)} logins" + (f", some with client certificates ({', '.join(shown)})" if shown else "")
+
+
 def _says_who_fails(finding: Finding) -> bool:
     """Whether a finding names clients that the change leaves outside: it is said again beside the proof."""
     return finding.code == "names-missing" and finding.severity == "warning"
@@ -267,5 +276,5 @@ def undone(made: Change) -> None:
         return
     print(f"Change {made.id} is rolled back: {len(made.files)} file(s) are as before.")
     if made.kept:
-        print("Left where they are: " + ", ".join(str(path) for path in made.kept))
-    findings(made.findings)
+        print("Left where they are, because they are yours: " + ", ".join(str(path) for path in made.kept))
+    findings(each for each in made.findings if each.code != "ca-kept")

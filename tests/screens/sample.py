@@ -22,7 +22,7 @@ from pgssl_wizard.plan.model import Plan
 from pgssl_wizard.plan.recommend import recommend
 from pgssl_wizard.plan.renewing import Upkeep, upkeep
 from pgssl_wizard.proof.matrix import Promise, expect, rows
-from pgssl_wizard.proof.model import Attempt, Proof, Served, ServedCertificate
+from pgssl_wizard.proof.model import Attempt, Proof, Served, ServedCertificate, Way
 from pgssl_wizard.protocol.profiles import INTERMEDIATE_CIPHERS
 from pgssl_wizard.protocol.suites import Offer
 from tests.protocol.offers import offer
@@ -205,6 +205,16 @@ class SampleJourney(Journey):
         return self.change
 
 
+_REJECTED = 'FATAL:  pg_hba.conf rejects connection for host "10.0.0.5", user "app", database "shop", no encryption'
+#: How the sample's administrator, application and standby come in; the application came in plaintext before.
+WAYS = (
+    Way("postgres", "administrator", "socket", "postgres", outcome="accept"),
+    Way("app", "known", "tls", "shop", outcome="accept", address="10.0.0.5"),
+    Way("app", "known", "tcp", "shop", expected="reject", outcome="reject", message=_REJECTED, closed=True, address="10.0.0.5"),
+    Way("repl", "replication", "tls", replication=True, message="its rule is for 10.0.0.9/32"),
+)
+
+
 class SampleApp(WizardApp):
     """The wizard on the sample."""
 
@@ -241,7 +251,7 @@ def change(plan: Plan) -> Change:
     leaf = ServedCertificate("CN=db.example.com", "CN=PostgreSQL CA", datetime(2027, 11, 24, 11, 4, tzinfo=UTC), "3f9a" * 16)
     served = Served("3f9a" * 16, "TLSv1.3", "TLS_AES_256_GCM_SHA384", (leaf,))
     anchor = HOME / "ca" / "root.crt"
-    proof = Proof(served, True, tuple(attempts), anchor, "libpq 18.0.6")
+    proof = Proof(served, True, tuple(attempts), anchor, "libpq 18.0.6", ways=WAYS)
     return Change(
         "20261124T120400000Z",
         "applied",
