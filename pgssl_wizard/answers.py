@@ -240,7 +240,13 @@ QUESTIONS: Mapping[str, Question] = {
         Question("protocol.groups", "string", "custom: ssl_groups, or ssl_ecdh_curve before 18", ""),
         Question("protocol.prefer_server_ciphers", "boolean", "custom: ssl_prefer_server_ciphers", True),
         Question("protocol.dh_params", "path", "custom: ssl_dh_params_file", ""),
-        Question("clients.encryption", "choice", "whether plaintext over TCP is still let in", None, ("optional", "required")),
+        Question(
+            "clients.encryption",
+            "choice",
+            "whether plaintext over TCP is still let in; by default refused unless somebody is known to come that way",
+            None,
+            ("optional", "required"),
+        ),
         Question(
             "clients.certificates",
             "choice",

@@ -131,14 +131,14 @@ class Journey:
         return self.plan
 
     def take_plan(self, saved: Plan) -> Plan:
-        """Take a plan that was saved, if all that it does would be planned alike now; whom it would lock out is judged anew.
+        """Take a plan that was saved, if all that it does would be planned alike now and would lock out nobody whom it did not name.
 
         Raises:
             Refused: something that it rests on has changed; names it.
         """
         from pgssl_wizard.change.checks import check_unchanged  # noqa: PLC0415
         from pgssl_wizard.cluster.surroundings import look  # noqa: PLC0415
-        from pgssl_wizard.plan.anew import difference  # noqa: PLC0415
+        from pgssl_wizard.plan.anew import difference, newcomers  # noqa: PLC0415
         from pgssl_wizard.plan.make import make_plan  # noqa: PLC0415
 
         assert self.cluster is not None
@@ -154,6 +154,13 @@ class Journey:
                 where=where,
                 hint="make the plan again",
                 code="changed-since-plan",
+            )
+        come = newcomers(saved, now)
+        if come:
+            raise Refused(
+                f"since the plan was made somebody has come who would be locked out: {'; '.join(come)}",
+                hint="make the plan again, and look at whom it refuses",
+                code="would-lock-out",
             )
         self.plan = replace(now, hash=saved.hash)
         return self.plan

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,8 +13,8 @@ from pgssl_wizard.change.journal import Journal, read_all, unfinished
 from pgssl_wizard.change.lock import exclusive, refuse_stranger
 from pgssl_wizard.change.model import Change
 from pgssl_wizard.change.paths import state_directory
-from pgssl_wizard.change.unfinished import stops
-from pgssl_wizard.errors import RolledBack
+from pgssl_wizard.change.unfinished import stops, until_in_words
+from pgssl_wizard.errors import Refused, RolledBack
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.plan.model import Effective
 from pgssl_wizard.server.boot import boot_id
@@ -86,7 +88,7 @@ def confirm(data_directory: Path) -> Change:
     if not state_directory(data_directory).is_dir():
         return _nothing(data_directory)
     owner = refuse_stranger(data_directory)
-    with exclusive(data_directory, uid=owner.st_uid, gid=owner.st_gid):
+    with _refuse_while_put_back(data_directory), exclusive(data_directory, uid=owner.st_uid, gid=owner.st_gid):
         journals = read_all(data_directory)
         journal = unfinished(journals)
         if journal is None:
@@ -95,6 +97,27 @@ def confirm(data_directory: Path) -> Change:
         if journal.state != "pending":
             raise stops(journal)
         return as_change(transaction.finish(journal, state="applied", words=None))
+
+
+@contextlib.contextmanager
+def _refuse_while_put_back(data_directory: Path) -> Iterator[None]:
+    """Say it when whoever is at the cluster is the watchdog, which puts the change back.
+
+    Raises:
+        RolledBack: the time is over.
+    """
+    try:
+        yield
+    except Refused as refusal:
+        journal = unfinished(read_all(data_directory)) if refusal.code == "locked" else None
+        if journal is None or journal.confirm_until is None or journal.confirm_until > datetime.now(UTC):
+            raise
+        raise RolledBack(
+            f"too late, the change {journal.id} is being put back: nobody confirmed it until {until_in_words(journal)}",
+            where=str(data_directory),
+            hint="apply it again",
+            code="confirmed-too-late",
+        ) from refusal
 
 
 def _refuse_too_late(journals: list[Journal]) -> None:

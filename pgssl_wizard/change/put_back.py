@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from pgssl_wizard.change import transaction
-from pgssl_wizard.change.journal import Journal
+from pgssl_wizard.change.journal import Journal, read
 from pgssl_wizard.change.progress import Report, station
 from pgssl_wizard.change.serving import NotProved, RunningServer, leaf_on_disk
 from pgssl_wizard.change.signals import Stopped
 from pgssl_wizard.change.transaction import ChangedMeanwhile
 from pgssl_wizard.change.way_in import WayIn, not_as_before
 from pgssl_wizard.cluster.inspect import inspect
-from pgssl_wizard.errors import Interrupted, RolledBack, WizardError
+from pgssl_wizard.errors import Interrupted, Refused, RolledBack, WizardError
 
 
 def put_back(
@@ -75,12 +75,24 @@ def close_undone(journal: Journal, *, proved: bool, words: str | None) -> Journa
     try:
         return transaction.finish(journal, state="rolled-back", proved=proved, words=words)
     except OSError as problem:
+        standing = _on_disk(journal)
+        if standing is not None and standing.state == "rolled-back":
+            # Recorded, only not surely so after a power cut; then the next command finds it unfinished, and there is nothing left to do.
+            return standing
         raise Interrupted(
             f"the files are as before, and that could not be recorded: {in_words(problem)}",
             where=str(journal.data_directory),
             hint=f"see to that, then run: pgssl-wizard rollback {journal.data_directory}",
             code="not-recorded",
         ) from problem
+
+
+def _on_disk(journal: Journal) -> Journal | None:
+    """Return the journal as it can be read now."""
+    try:
+        return read(journal.data_directory, journal.id)
+    except Refused:
+        return None
 
 
 def _kept_in_words(journal: Journal) -> str | None:

@@ -10,14 +10,15 @@ from pgssl_wizard.change.history import as_change
 from pgssl_wizard.change.journal import Journal, read, read_all, unfinished
 from pgssl_wizard.change.lock import exclusive, refuse_stranger
 from pgssl_wizard.change.model import Change
-from pgssl_wizard.change.paths import state_directory
+from pgssl_wizard.change.paths import real_path, state_directory
 from pgssl_wizard.change.progress import Report, silent, skipped, station
 from pgssl_wizard.change.put_back import close_undone, in_words, prove_undone
 from pgssl_wizard.change.retention import refuse_forgotten
 from pgssl_wizard.change.serving import RunningServer
 from pgssl_wizard.change.signals import watched
 from pgssl_wizard.change.unfinished import until_in_words
-from pgssl_wizard.errors import Interrupted, Refused, UnusableInput
+from pgssl_wizard.cluster.inspect import inspect
+from pgssl_wizard.errors import Interrupted, Refused, UnusableInput, WizardError
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.server import postmaster
 
@@ -126,6 +127,15 @@ def _refuse_changed(journal: Journal) -> None:
             hint="move these files away, or import what the request brought; then roll back",
             code="changed-since-change",
         )
+    newer = [each for each in read_all(journal.data_directory) if each.id > journal.id and each.undoable]
+    ours = {operation.path for each in newer for operation in each.operations if operation.kind in {"file", "sql"}}
+    if newer and set(changed) <= ours:
+        raise Refused(
+            f"changed by newer changes since: {', '.join(str(path) for path in changed)}",
+            where=str(changed[0]),
+            hint=f"roll back {newer[0].id} first, the newest",
+            code="changed-since-change",
+        )
     raise Refused(
         f"changed by somebody since: {', '.join(str(path) for path in changed)}",
         where=str(changed[0]),
@@ -151,7 +161,7 @@ def _undo(journal: Journal, report: Report, *, why: str | None = None) -> Change
                 code="not-put-back",
             ) from problem
     running = postmaster.read(journal.data_directory)
-    findings: list[Finding] = [*touched]
+    findings: list[Finding] = [*touched, *(_goes_live_too(journal) if running is not None else ())]
     if running is None:
         skipped(report, "reload", "the server is down")
         findings.append(
@@ -177,6 +187,28 @@ def _undo(journal: Journal, report: Report, *, why: str | None = None) -> Change
     words = "; ".join([why, *unproved_words]) if why else None
     journal = close_undone(journal, proved=not unproved_words, words=words)
     return as_change(journal, files=tuple(reversed(restored)), findings=tuple(findings), effective="now" if running else "next-start")
+
+
+def _goes_live_too(journal: Journal) -> tuple[Finding, ...]:
+    """Return what is said of edits by somebody else that the reload puts in force; nothing where the server cannot be asked."""
+    try:
+        says = inspect(journal.data_directory).server
+    except WizardError:
+        return ()
+    ours = {operation.path for operation in journal.operations}
+    edited = [str(path) for path in (says.edited if says is not None else ()) if real_path(path) not in ours]
+    if not edited:
+        return ()
+    return (
+        Finding(
+            "warning",
+            "goes-live-too",
+            f"the reload puts in force what somebody else had edited there and nobody had loaded: {', '.join(edited)}",
+            hint="see with pgssl-wizard verify who comes in now",
+            where=edited[0],
+            topic="apply",
+        ),
+    )
 
 
 def _nothing(data_directory: Path, change_id: str | None) -> Change:

@@ -31,7 +31,7 @@ def stops(journal: Journal) -> Refused | Interrupted:
         return Interrupted(
             f"the change {journal.id} was never confirmed, and {_why_it_stands(journal)}",
             where=str(place),
-            hint=f"pgssl-wizard rollback {place} finishes putting things back; pgssl-wizard confirm {place} keeps the change, which is whole",
+            hint=f"{_way_back(journal)}; pgssl-wizard confirm {place} keeps the change, which is whole",
             code="unconfirmed-change",
         )
     return Interrupted(
@@ -40,6 +40,14 @@ def stops(journal: Journal) -> Refused | Interrupted:
         hint=f"pgssl-wizard rollback {place} finishes putting things back",
         code="interrupted-change",
     )
+
+
+def _way_back(journal: Journal) -> str:
+    """Return how a change that nobody confirmed is put back."""
+    command = f"pgssl-wizard rollback {journal.data_directory}"
+    if journal.words:
+        return f"take back what stands in the way (the files of before are in {journal.directory}), then {command} puts things back"
+    return f"{command} finishes putting things back"
 
 
 def finding_of(journal: Journal) -> Finding | None:

@@ -219,9 +219,6 @@ def change(made: Change, planned: Plan, lines: Upkeep | None = None) -> None:
     print(f"Change {made.id}: {words[made.effective]}, {'proved' if made.proved else 'not proved'}.")
     if made.rehearsed:
         print(f"Tried before on a throwaway cluster: {_logins(made.rehearsed)}, each ended as planned.")
-    if made.confirm_until is not None:
-        print(f"It is put back by itself at {made.confirm_until:%Y-%m-%d %H:%M:%S}Z, unless you keep it before:")
-        print(f"  pgssl-wizard confirm {planned.data_directory}")
     if made.proof:
         report_proof.proof(made.proof)
     if failing := [each for each in planned.findings if _says_who_fails(each)]:
@@ -251,6 +248,11 @@ def change(made: Change, planned: Plan, lines: Upkeep | None = None) -> None:
         findings(made.findings)
     if made.card:
         print(f"\n{made.card}")
+    if made.confirm_until is not None:
+        # Last, so that it is what a person sees.
+        print(f"\nThis change is put back by itself at {made.confirm_until:%Y-%m-%d %H:%M:%S}Z, unless you keep it before:")
+        print(f"  pgssl-wizard confirm {planned.data_directory}")
+        print("What somebody edits in its files until then would stand in the way of that.")
 
 
 def _logins(tried: Sequence[Attempt]) -> str:

@@ -24,6 +24,8 @@ def proof(found: Proof) -> None:
         print(f"\n{'sslmode':12} {'root':6} {'certificate':12} {'host':24} {'expected':9} outcome{by}")
         for each in found.attempts:
             print(_attempt(each) + (f"  as {each.user}" if each.user != found.attempts[0].user else ""))
+            if each.message and (not each.as_expected or each.outcome == "not-tried"):
+                print(f"    {_server_words(each.message)}")
     _ways(found)
     if found.log is not None:
         _log(found.log)
@@ -41,7 +43,7 @@ def _same(found: Proof) -> str:
 
 
 def _attempt(each: Attempt) -> str:
-    mark = "✓" if each.as_expected else "✗"
+    mark = "-" if each.outcome == "not-tried" else "✓" if each.as_expected else "✗"
     tls = f" {each.tls}" if each.tls else ""
     return f"{each.sslmode:12} {each.root:6} {each.certificate:12} {each.host:24} {each.expected:9} {mark} {each.outcome}{tls}"
 
@@ -64,7 +66,7 @@ def _ways(found: Proof) -> None:
 
 def _way(way: Way) -> str:
     """Return one way in as a line, with the server's words where it is not as it should be and where it was shut."""
-    words = {"accept": "let in", "reject": "refused", "not-tried": "not tried"}[way.outcome]
+    words = "asked for its password" if way.asked else {"accept": "let in", "reject": "refused", "not-tried": "not tried"}[way.outcome]
     mark = "-" if way.outcome == "not-tried" else "✓" if way.as_expected else "✗"
     closed = ", open before" if way.closed else ""
     wanted = f", expected {way.expected}" if not way.as_expected else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgssl_wizard.plan.model import Plan
+from pgssl_wizard.plan.model import KnownChange, Plan
 
 
 def difference(saved: Plan, now: Plan) -> tuple[str, str | None] | None:
@@ -34,3 +34,14 @@ def difference(saved: Plan, now: Plan) -> tuple[str, str | None] | None:
     if saved.trust_anchor != now.trust_anchor:
         return "clients would get another root certificate now", str(now.trust_anchor or saved.trust_anchor)
     return None
+
+
+def newcomers(saved: Plan, now: Plan) -> tuple[str, ...]:
+    """Return who would be locked out now and was not among those whom the saved plan names, in words."""
+    named = {_of(each) for each in saved.known if each.refused is not None}
+    return tuple(each.who for each in now.known if each.refused is not None and _of(each) not in named) if now.locked_out else ()
+
+
+def _of(known: KnownChange) -> tuple[object, ...]:
+    """Return what stays the same of somebody who goes and comes again."""
+    return known.user, known.database, known.origin, known.machine

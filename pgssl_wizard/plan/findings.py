@@ -213,7 +213,16 @@ def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
             str(cluster.hba_file),
             "rules",
         )
-    if answers.clients.encryption == "optional":
+    if answers.clients.encryption == "optional" and not _takes_plaintext(cluster):
+        say(
+            "info",
+            "plaintext-refused-already",
+            "The rules refuse plaintext over TCP already, and “optional” opens none of them again.",
+            "rollback of the change that tightened them does, or an edit of yours.",
+            str(cluster.hba_file),
+            "rules",
+        )
+    elif answers.clients.encryption == "optional":
         say(
             "info",
             "plaintext-still-let-in",
@@ -291,6 +300,12 @@ def of_plan(plan: Plan, cluster: Cluster) -> tuple[Finding, ...]:
             "names",
         )
     return tuple(found)
+
+
+def _takes_plaintext(cluster: Cluster) -> bool:
+    """Whether any rule over TCP lets somebody in without TLS."""
+    plain = {"host", "hostnossl", "hostnogssenc"}
+    return any(rule.type in plain and rule.method != "reject" and not rule.error for rule in cluster.rules)
 
 
 def _selinux(plan: Plan, cluster: Cluster) -> Iterator[Finding]:

@@ -130,9 +130,15 @@ def _still_there(cluster: Cluster) -> Iterable[Known]:
     return (each for each in cluster.logged if not roles or each.user in roles)
 
 
-def compare(judged: Iterable[Judged], answers: Answers) -> tuple[KnownChange, ...]:
-    """Return what the change means to each, machines first, and those who are refused before the others."""
-    changes = [_change(each, frozenset(answers.clients.roles)) for each in judged]
+def compare(judged: Iterable[Judged], answers: Answers, *, unloaded: bool = False) -> tuple[KnownChange, ...]:
+    """Return what the change means to each, machines first, and those who are refused before the others.
+
+    Args:
+        judged: everybody who is known, under the rules of the files now and then.
+        answers: whose kits are made.
+        unloaded: the files were edited since the server loaded them. Whoever was seen coming in gets in today, whatever they say now.
+    """
+    changes = [_change(each, frozenset(answers.clients.roles), unloaded=unloaded) for each in judged]
     return tuple(sorted(changes, key=_urgency))
 
 
@@ -175,16 +181,17 @@ def _of_answer(client: NamedClient) -> Known:
     )
 
 
-def _change(judged: Judged, kits: frozenset[str]) -> KnownChange:
+def _change(judged: Judged, kits: frozenset[str], *, unloaded: bool) -> KnownChange:
     known, now, then = judged.known, judged.now, judged.then
-    let_in = now.decision == "accept"
+    by_loaded = unloaded and known.source != "named" and now.decision != "accept"
+    let_in = now.decision == "accept" or by_loaded
     return KnownChange(
         who=_who(known),
         machine=machine_of(known),
         source=known.source,
-        rule_now=_place(now),
+        rule_now=None if by_loaded else _place(now),
         rule_then=_place(then),
-        changes=_differ(now, then),
+        changes=by_loaded or _differ(now, then),
         certificate=_certificate(known, then, kits),
         refused=(then.message or then.reason) if let_in and then.decision != "accept" else None,
         let_in_now=let_in,
@@ -195,7 +202,7 @@ def _change(judged: Judged, kits: frozenset[str]) -> KnownChange:
         manner=_manner(known),
         application=_printable(known.application),
         then=_rule_in_words(then),
-        now=_rule_in_words(now),
+        now="as loaded" if by_loaded else _rule_in_words(now),
     )
 
 

@@ -85,8 +85,10 @@ def edit(cluster: Cluster, answers: Answers, revoked: Collection[str] = ()) -> R
     )
     afterwards = known.Judge(then, cluster, clients, ssl_ca=ca_then, offers_tls=True, maps=mapped.lines, revoked=revoked)
     judged = [known.Judged(each, today.meet(each), afterwards.meet(each)) for each in clients]
-    told = known.compare(judged, answers)
-    locked_out = known.locked_out(told) if conversion.files or mapped.data is not None else ()
+    # Our reload puts in force what somebody has edited and not loaded, whoever is shut out by it.
+    unloaded = cluster.server is not None and cluster.server.rules_edited_since_load
+    told = known.compare(judged, answers, unloaded=unloaded)
+    locked_out = known.locked_out(told) if conversion.files or mapped.data is not None or unloaded else ()
     findings = (
         *_named_by_nobody(then),
         *_falls_through(conversion.changes, then, single, cluster.major),

@@ -113,7 +113,7 @@ def _try(planned: Planned, address: str, port: int) -> Way:
     )
     outcome: Outcome
     if tried.outcome == "accept":
-        return dataclasses.replace(way, outcome="accept")
+        return dataclasses.replace(way, outcome="accept", asked=tried.asked_for_password)
     if tried.stopped_by == "before":
         # It starts, it stops, or it is full: that says nothing of the rules.
         outcome = "not-tried"

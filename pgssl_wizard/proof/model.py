@@ -75,6 +75,7 @@ class Way:
         who: the role.
         database: as asked for; empty for a physical walsender, and for the database named like the role.
         address: from which this machine came; None over the socket, and where it was not tried.
+        asked: the server asked for the password, and nobody here knows it: the rules let it in, and how the login ends is not known.
         certificate: what the client showed.
         expected: what the rules promise to somebody who comes from here.
         outcome: what happened; `accept` as in `Attempt`.
@@ -95,6 +96,7 @@ class Way:
     rule: str | None = None
     closed: bool = False
     address: str | None = None
+    asked: bool = False
 
     @property
     def as_expected(self) -> bool:

@@ -61,6 +61,7 @@ def way_to_json(way: Way) -> dict[str, object]:
         "message": way.message,
         "rule": way.rule,
         "closed": way.closed,
+        "asked_for_password": way.asked,
     }
 
 

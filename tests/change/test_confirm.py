@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pickle
 import signal
@@ -17,6 +18,7 @@ from pgssl_wizard.change.apply import apply
 from pgssl_wizard.change.confirm import confirm
 from pgssl_wizard.change.history import history
 from pgssl_wizard.change.journal import Journal, read_all
+from pgssl_wizard.change.lock import exclusive
 from pgssl_wizard.change.model import Change
 from pgssl_wizard.change.pending import refuse_unfinished, remarks
 from pgssl_wizard.change.rollback import rollback
@@ -175,16 +177,40 @@ def test_a_watchdog_that_died_is_noticed_and_the_change_can_still_be_kept(newest
 
 
 def test_what_somebody_did_since_is_not_destroyed_by_the_watchdog(newest_cluster: RealCluster, tmp_path: Path) -> None:
-    """It says why it could not put things back, and leaves the choice to a person."""
+    """It says why it could not put things back, and leaves the choice to a person: what it names as the way back is one."""
     cluster = newest_cluster
+    before = planning.snapshot(cluster.base)
     apply_all(cluster, tmp_path / "ca", SHORT)
+    ours = cluster.hba_file.read_bytes()
     edited = cluster.hba_file.read_text(encoding="utf-8") + "# mine\n"
     cluster.write(cluster.hba_file, edited)
     wait_for_the_watchdogs_end(cluster)
     assert cluster.hba_file.read_text(encoding="utf-8") == edited
-    with pytest.raises(Interrupted, match="could not be undone by itself: changed by somebody since"):
+    with pytest.raises(Interrupted, match="could not be undone by itself: changed by somebody since") as caught:
         refuse_unfinished(cluster.data_directory)
-    assert confirm(cluster.data_directory).state == "applied"
+    assert "take back what stands in the way" in (caught.value.hint or "")
+    with pytest.raises(Refused, match="changed by somebody since"):
+        rollback(cluster.data_directory)
+    cluster.write(cluster.hba_file, ours.decode())
+    assert rollback(cluster.data_directory).state == "rolled-back"
+    assert planning.snapshot(cluster.base) == before
+
+
+def test_who_confirms_while_it_is_being_put_back_is_told_that_it_is_too_late(newest_cluster: RealCluster, tmp_path: Path) -> None:
+    """The watchdog holds the lock then; a run of somebody else's before the end is another matter."""
+    cluster = newest_cluster
+    made = apply_all(cluster, tmp_path / "ca", LONG)
+    owner = cluster.identity
+    with exclusive(cluster.data_directory, uid=owner.uid, gid=owner.gid):
+        with pytest.raises(Refused, match="another run") as busy:
+            confirm(cluster.data_directory)
+        assert busy.value.code == "locked"
+        journal = journal_of(cluster)
+        dataclasses.replace(journal, confirm_until=journal.made).write()
+        with pytest.raises(RolledBack, match=f"too late, the change {made.id} is being put back") as late:
+            confirm(cluster.data_directory)
+        assert late.value.code == "confirmed-too-late"
+    rollback(cluster.data_directory)
 
 
 def test_without_a_watchdog_there_is_no_change(newest_cluster: RealCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,3 +171,36 @@ def test_doing_it_again_tightens_nothing_although_the_log_has_forgotten_who_come
     assert shell.json("apply", cluster.data_directory)["change"]["id"] is None
     assert cluster.hba_file.read_bytes() == rules
     assert shell.json("apply", cluster.data_directory, "--set", "clients.encryption=required")["change"]["proved"] is True
+
+
+def test_whoever_an_edit_that_nobody_has_loaded_would_shut_out_counts_as_locked_out(cluster: RealCluster, shell: Shell) -> None:
+    """On every version: he is connected under the rules as loaded, and our reload would put the edit in force."""
+    before = cluster.hba_file.read_text()
+    with come(cluster):
+        cluster.hba_file.write_text("host all app 127.0.0.1/32 reject\n" + before)
+        answers = ("--set", "clients.encryption=optional")
+        planned = shell.json("plan", cluster.data_directory, *answers, code=1)
+        (refused,) = planned["locked_out"]
+        assert refused["who"].startswith("role app")
+        assert "pg_hba.conf rejects connection" in refused["message"]
+        (known,) = [each for each in planned["known"] if each["user"] == "app"]
+        assert (known["let_in_now"], known["let_in_then"]) == (True, False)
+        assert shell.json("apply", cluster.data_directory, *answers, code=3)["findings"][0]["code"] == "would-lock-out"
+
+
+def test_undoing_says_which_edits_of_others_its_reload_puts_in_force(newest_cluster: RealCluster, shell: Shell) -> None:
+    """A file that the change did not touch, edited since and not loaded."""
+    shell.json("apply", newest_cluster.data_directory, "--set", "clients.encryption=optional")
+    newest_cluster.hba_file.write_text("host all app 127.0.0.1/32 reject\n" + newest_cluster.hba_file.read_text())
+    undone = shell.json("rollback", newest_cluster.data_directory)
+    (said,) = [each for each in undone["findings"] if each["code"] == "goes-live-too"]
+    assert str(newest_cluster.hba_file) in said["message"]
+
+
+def test_optional_after_required_says_that_it_opens_nothing(newest_cluster: RealCluster, shell: Shell) -> None:
+    """And does not say that plaintext is still let in."""
+    shell.json("apply", newest_cluster.data_directory, "--set", "clients.encryption=required")
+    planned = shell.json("plan", newest_cluster.data_directory, "--set", "clients.encryption=optional")
+    codes = {each["code"] for each in planned["findings"]}
+    assert "plaintext-refused-already" in codes
+    assert "plaintext-still-let-in" not in codes

@@ -26,7 +26,7 @@ def test_a_change_waits_is_reported_blocks_what_writes_and_is_kept(cluster: Real
     data = cluster.data_directory
     done = shell.run("apply", data, *NAMES, "--confirm-within", 600)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"It is put back by itself at \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ, unless you keep it before:", done.stdout)
+    assert re.search(r"This change is put back by itself at \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ, unless you keep it before:", done.stdout)
     assert f"  pgssl-wizard confirm {data}\n" in done.stdout
     for command in ("inspect", "verify", "plan", "check", "history"):
         assert "change-pending" in codes(shell.json(command, data)), command

@@ -37,7 +37,21 @@ def test_whoever_has_come_since_is_not_locked_out_by_an_old_plan(newest_cluster:
         assert [each["code"] for each in refused["findings"]] == ["would-lock-out"]
         assert "late" in refused["findings"][0]["message"]
         assert planning.snapshot(newest_cluster.base) == before
-        assert shell.json("apply", newest_cluster.data_directory, saved, "--accept-lock-out")["change"]["proved"] is True
+        blind = shell.json("apply", newest_cluster.data_directory, saved, "--accept-lock-out", code=3)
+        assert [each["code"] for each in blind["findings"]] == ["would-lock-out"], "what was accepted is what the plan named"
+        place = shell.directory / "again.json"
+        shell.json(
+            "plan",
+            newest_cluster.data_directory,
+            "-o",
+            place,
+            "--set",
+            "server.names=localhost",
+            "--set",
+            "clients.encryption=required",
+            code=1,
+        )
+        assert shell.json("apply", newest_cluster.data_directory, place, "--accept-lock-out")["change"]["proved"] is True
 
 
 def test_a_plan_is_refused_when_the_server_was_started_otherwise_since(newest_cluster: RealCluster, shell: Shell) -> None:

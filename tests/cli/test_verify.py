@@ -63,7 +63,7 @@ def test_served_on_disk_and_configured_can_be_read_and_so_can_the_ways_in(cluste
     assert document["client_library"].startswith("libpq ")
     assert document["log"] is None
     assert document["ways_left_out"] == 0
-    keys = "who kind transport database replication address certificate expected outcome message rule closed"
+    keys = "who kind transport database replication address certificate expected outcome message rule closed asked_for_password"
     assert all(set(each) == set(keys.split()) for each in document["ways"])
     assert {each["kind"] for each in document["ways"]} == {"administrator", "replication", "rule"}
     assert all(each["outcome"] == each["expected"] for each in document["ways"])
