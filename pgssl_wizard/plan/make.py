@@ -18,6 +18,7 @@ from pgssl_wizard.errors import Refused
 from pgssl_wizard.files.versions import NEWEST, OLDEST
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.plan import (
+    by_hand,
     files,
     for_keepers,
     for_kubernetes,
@@ -118,7 +119,11 @@ def make_plan(cluster: Cluster, surroundings: Surroundings, answers: Answers) ->
         changes=tuple(changes),
         settings=settings_edit.changed,
         sql=sql,
-        openssl=(*_openssl(issued, answers, client_ca), *kits.commands(for_clients, answers, issued), *revocation.commands(lists)),
+        openssl=by_hand.runnable(
+            (*_openssl(issued, answers, client_ca), *kits.commands(for_clients, answers, issued), *revocation.commands(lists)),
+            surroundings,
+            answers,
+        ),
         trust_anchor=issued.anchor,
         rules=rules_edit.changes,
         locked_out=rules_edit.locked_out,
