@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pgssl_wizard.cluster.discover import FoundCluster
     from pgssl_wizard.cluster.facts import Cluster
     from pgssl_wizard.cluster.standing import Imported, Renewable, Surroundings
+    from pgssl_wizard.findings import Finding
     from pgssl_wizard.plan.explore import Explored
     from pgssl_wizard.plan.model import Plan
     from pgssl_wizard.plan.protocol import Preview as ProtocolPreview
@@ -39,6 +40,7 @@ class Journey:
         given: what the person answered so far.
         label: what to call the cluster instead of the end of its path.
         confirm_within: seconds after which a change is put back unless it is confirmed; None: it stands for good.
+        unfinished: what is to be said of a change of this cluster that waits, was cut short, or is just being made by somebody else.
         cluster, recommended, answers, surroundings, plan, change: what is known so far; each rests on those before it.
     """
 
@@ -55,6 +57,7 @@ class Journey:
     plan: Plan | None = None
     confirm_within: int | None = None
     change: Change | None = None
+    unfinished: tuple[Finding, ...] = ()
 
     def find(self, named: Sequence[Path] = ()) -> list[FoundCluster]:
         """Return the data directories of this machine, those named first."""
@@ -64,12 +67,14 @@ class Journey:
 
     def inspect(self, data_directory: Path) -> Cluster:
         """Look at one data directory, and recommend answers for it."""
+        from pgssl_wizard.change.pending import remarks  # noqa: PLC0415
         from pgssl_wizard.cluster.inspect import inspect  # noqa: PLC0415
         from pgssl_wizard.plan.recommend import recommend  # noqa: PLC0415
 
         cluster = inspect(data_directory, pg_bin=self.pg_bin, user=self.user, database=self.database)
         self.recommended = recommend(cluster, self.given.base, lets_plaintext_in=_lets_plaintext_in(cluster))
         self.answers = self.surroundings = self.plan = self.change = None
+        self.unfinished = remarks(cluster.data_directory)
         self.cluster = replace(cluster, label=self.label) if self.label else cluster
         return self.cluster
 

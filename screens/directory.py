@@ -137,7 +137,7 @@ class DirectoryStep(Step):
         self.query_one("#facts", Static).update(as_ascii(content) if self.app.ascii else content)
 
     def findings(self) -> list[Finding]:
-        return [finding for finding in super().findings() if finding.code != "tls-off"]
+        return [*self.app.journey.unfinished, *(finding for finding in super().findings() if finding.code != "tls-off")]
 
     def meaning(self) -> Meaning:
         cluster = self.app.journey.cluster
@@ -172,7 +172,8 @@ class DirectoryStep(Step):
                 if options.current.unavailable:
                     return options.current.unavailable
             return self.problem or "Choose a data directory, or type its path."
-        stop = next((finding for finding in self.app.journey.cluster.findings if finding.severity == "error"), None)
+        said = (*self.app.journey.unfinished, *self.app.journey.cluster.findings)
+        stop = next((finding for finding in said if finding.severity == "error"), None)
         if stop:
             where = f"{stop.where}: " if stop.where else ""
             return f"{where}{stop.message} {stop.hint or ''}".strip()
