@@ -13,6 +13,7 @@ from pgssl_wizard.change.model import Change, Event
 from pgssl_wizard.errors import RolledBack, WizardError
 from pgssl_wizard.screens.step import Meaning, Step
 from pgssl_wizard.screens.text import as_ascii, fit, line, lines, wrap
+from pgssl_wizard.screens.waiting import made_in_words
 
 _NAMES = {
     "rehearse": "Rehearse",
@@ -27,13 +28,6 @@ _NAMES = {
     "undo": "Undo",
 }
 _TLS_ON = {"rehearse", "back-up", "write", "reload", "prove-tls", "kits"}
-
-
-def _in_words(change: Change) -> str:
-    """Return a change that was made in words for the receipt."""
-    if change.confirm_until is not None:
-        return "until confirmed"
-    return "applied" + (", proved" if change.proved else "")
 
 
 class ApplyStep(Step):
@@ -108,15 +102,21 @@ class ApplyStep(Step):
         self.error = message.error
         if message.error is None and message.change is not None:
             self.app.written = message.change.id is not None
-            self.app.answered[self.KEY] = _in_words(message.change)
+            self.app.answered[self.KEY] = made_in_words(message.change)
             self.remove_class("-alert")
             self.app.pop_screen()
             self.app.go_to("proof")
             return
-        self.stands = message.change
-        self.app.written = self.app.written or message.change is not None
+        # Another run's change is not this one's, and who has to wait for it is not to undo it.
+        self.stands = None if self._another_run else message.change
+        self.app.written = self.app.written or self.stands is not None
         self.remove_class("-alert")
         self.redraw()
+
+    @property
+    def _another_run(self) -> bool:
+        """Whether somebody else is at the cluster."""
+        return isinstance(self.error, WizardError) and self.error.code == "locked"
 
     def title_line(self) -> Content:
         if self.busy:
@@ -172,8 +172,8 @@ class ApplyStep(Step):
                 line(("✗ " if number == 0 else "  ", "$pg-err"), row) for number, row in enumerate(wrap(where + text, width - 2))
             ]
             hint = error.hint if isinstance(error, WizardError) else None
-            if self.stands is not None and self.app.journey.cluster is not None:
-                undo = f"To undo it: pgssl-wizard rollback {self.app.journey.cluster.data_directory} {self.stands.id}"
+            if self.stands is not None:
+                undo = f"To undo it: {self._rollback()} {self.stands.id}"
                 hint = f"{hint} {undo}" if hint else undo
             said += [line(("  " + row, "$pg-muted")) for row in wrap(hint or "", width - 2)]
         self._put("#outcome", lines(said))
@@ -182,14 +182,33 @@ class ApplyStep(Step):
         self.query_one(selector, Static).update(as_ascii(content) if self.app.ascii else content)
 
     def meaning(self) -> Meaning:
+        if not self.busy:
+            return self._how_it_ended()
+        plan = self.app.journey.plan
         stations = {event.station for event in self.events}
+        labels = ("Holds", "Then", "Put back by")
         if stations <= {"rehearse"}:
-            held = "nothing: the files are tried elsewhere"
+            return Meaning("If it stopped now", "everything as before: nothing is written yet", "apply it again", "", labels)
+        if plan is not None and plan.effective != "now":
+            held = "the server is as it was, and can be started"
         elif "rules" in stations:
             held = "TLS is on and proved; the rules are being changed"
         else:
             held = "plaintext still works; TLS comes on beside it"
-        return Meaning("If it stopped now", held, "the next command finds it and puts things back", "", ("Holds", "Then", ""))
+        return Meaning("If it stopped now", held, "nothing by itself; the next command says so", self._rollback(), labels)
+
+    def _how_it_ended(self) -> Meaning:
+        """Return what there is after an apply that did not succeed."""
+        labels = ("You have", "Then", "Undo")
+        if self.stands is not None:
+            return Meaning("Afterwards", "what was written so far", "see what is wrong; undo it", self._rollback(), labels)
+        then = "apply again when the other run is done" if self._another_run else "see what is wrong, and apply again"
+        return Meaning("Afterwards", "everything as it was before", then, "", labels)
+
+    def _rollback(self) -> str:
+        """Return the command that puts things back."""
+        cluster = self.app.journey.cluster
+        return f"pgssl-wizard rollback {cluster.data_directory}" if cluster is not None else "pgssl-wizard rollback"
 
     def footer_keys(self) -> list[tuple[str, str]]:
         """There is nothing to press while it runs."""

@@ -9,10 +9,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from pgssl_wizard.certificates.roles import as_line, in_words, parse_line
+from pgssl_wizard.certificates.roles import as_line, parse_line
 from pgssl_wizard.screens.form import FormStep
 from pgssl_wizard.screens.step import Meaning
-from pgssl_wizard.screens.text import as_ascii, line, lines, wrap
+from pgssl_wizard.screens.text import as_ascii, line, lines, listed, wrap
 from pgssl_wizard.screens.widgets.fields import TextField
 from pgssl_wizard.screens.widgets.options import Option, Options
 
@@ -104,7 +104,7 @@ class ClientsStep(FormStep):
         others = [role for role in said if role not in chosen]
         if not others:
             return "Whoever has no certificate is refused over TCP."
-        return f"Refused over TCP, because no certificate is made for them: {in_words(others)}."
+        return f"Refused over TCP, because no certificate is made for them: {listed(others, 2 * self.body_width())}."
 
     def action_choose_roles(self) -> None:
         """Offer the server's roles."""

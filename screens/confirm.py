@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from pgssl_wizard.screens.step import Meaning, Step
-from pgssl_wizard.screens.text import as_ascii, line, lines, wrap
+from pgssl_wizard.screens.text import as_ascii, line, lines, some, wrap
 from pgssl_wizard.screens.widgets.fields import Choice, TextField
 
 #: What has to be typed when somebody known would be refused.
@@ -26,6 +26,9 @@ WEAK_WORDS = {
 #: How long a change waits to be confirmed, seconds as the field's value, in words; the first means that it stands.
 WINDOWS = (("", "for good"), ("120", "if I confirm in 2 min"), ("600", "if I confirm in 10 min"))
 
+#: So many warnings and so many refused are listed in any case, more where there is room beside so many other lines.
+_WARNINGS, _REFUSED, _AROUND = 5, 6, 18
+
 
 class ConfirmScreen(Step):
     """Apply this?"""
@@ -35,8 +38,8 @@ class ConfirmScreen(Step):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("A", "apply", "apply"),
         Binding("w", "wait", "wait for me"),
-        Binding("down,j", "scroll_body(1)", show=False),
-        Binding("up,k", "scroll_body(-1)", show=False),
+        Binding("down,j", "move(1)", show=False),
+        Binding("up,k", "move(-1)", show=False),
     ]
 
     def __init__(self) -> None:
@@ -65,6 +68,34 @@ class ConfirmScreen(Step):
     def on_choice_changed(self) -> None:
         self.app.journey.confirm_within = self._window()
         self.redraw()
+        self._keep_in_view()
+
+    def on_descendant_focus(self) -> None:
+        self.call_after_refresh(self._focus_moved)
+
+    def on_descendant_blur(self) -> None:
+        self.call_after_refresh(self._focus_moved)
+
+    def _focus_moved(self) -> None:
+        """The keys depend on which field has the focus, and that one is seen."""
+        self.show("footer", self._footer())
+        self._keep_in_view()
+
+    def _keep_in_view(self) -> None:
+        """The list above may have grown, or the objection below: the field with the focus stays in sight."""
+        if self.focused is not None:
+            self.call_after_refresh(self.focused.scroll_visible, animate=False)
+
+    def action_move(self, by: int) -> None:
+        """Move to the next field; where there is none, or the field is out of sight, scroll."""
+        fields = [widget for widget in self.focus_chain if widget.has_class("field") or isinstance(widget, Input)]
+        if self.focused in fields:
+            index = fields.index(self.focused) + by
+            seen = self.query_one("#body").region.contains_region(self.focused.region)
+            if seen and 0 <= index < len(fields):
+                fields[index].focus()
+                return
+        self.action_scroll_body(by)
 
     def action_wait(self) -> None:
         """Let the change wait to be confirmed, for longer, or not."""
@@ -92,6 +123,8 @@ class ConfirmScreen(Step):
         plan = self.app.journey.plan
         if plan is not None and plan.effective == "not-reloaded":
             return "Nothing is written until you press A."
+        if self._words():
+            return "Nothing is written until the words are typed; undo puts it back."
         return "Nothing is written until you press A; undo puts it back."
 
     def state_in_words(self) -> Content:
@@ -136,18 +169,20 @@ class ConfirmScreen(Step):
             rows.append(line(("  SQL  ", "$pg-muted"), "; ".join(plan.sql)))
         rows.append(Content(""))
         warnings = [finding for finding in plan.findings if finding.severity == "warning"]
-        for finding in warnings[:5]:
+        told, left_out = some(warnings, _WARNINGS)
+        for finding in told:
             for number, text in enumerate(wrap(finding.message, width - 4)):
                 rows.append(line(("  ! " if number == 0 else "    ", "$pg-warn"), text))
-        if len(warnings) > 5:
-            rows.append(line((f"    and {len(warnings) - 5} more in the preview", "$pg-muted")))
+        if left_out:
+            rows.append(line((f"    and {left_out} more in the preview", "$pg-muted")))
         if plan.locked_out:
             rows.append(Content(""))
             rows.append(line(("  Known, and refused at their next login:", "bold $pg-warn")))
-            for who in plan.locked_out[:6]:
+            named, left_out = some(plan.locked_out, max(_REFUSED, self.window.height - _AROUND - len(rows)))
+            for who in named:
                 rows += [line(("  ✗ " if number == 0 else "    ", "$pg-err"), text) for number, text in enumerate(wrap(who.who, width - 4))]
-            if len(plan.locked_out) > 6:
-                rows.append(line((f"    and {len(plan.locked_out) - 6} more in the preview, under Who", "$pg-muted")))
+            if left_out:
+                rows.append(line((f"    and {left_out} more in the preview, under Who", "$pg-muted")))
         if warnings or plan.locked_out:
             rows.append(Content(""))
         content = lines(rows)
@@ -177,9 +212,14 @@ class ConfirmScreen(Step):
 
     def footer_keys(self) -> list[tuple[str, str]]:
         """Applying is a key that no typed-ahead Enter reaches."""
-        first = ("Enter", "apply once the words are typed") if self._words() else ("A", "apply")
-        wait = [("w", "wait for me")] if self._can_wait and not self._words() else []
-        return [first, ("Esc", "back"), *wait, ("F1", "explain")]
+        if not self._words():
+            wait = [("w", "wait for me")] if self._can_wait else []
+            return [("A", "apply"), ("Esc", "back"), *wait, ("F1", "explain")]
+        wait = []
+        if self._can_wait:
+            # In a field for words the letter w is a letter.
+            wait = [("Tab", "wait for me")] if isinstance(self.focused, Input) else [("w", "wait for me"), ("Tab", "the words")]
+        return [("Enter", "apply once typed"), *wait, ("Esc", "back"), ("F1", "explain")]
 
     def accept(self) -> None:
         """Enter applies only behind the typed words; otherwise it does nothing."""
@@ -188,9 +228,9 @@ class ConfirmScreen(Step):
             field = self.query_one(f"#{name}-input", Input)
             if field.value.strip().lower() != word:
                 field.focus()
-                # The objection takes lines away from the body.
-                self.call_after_refresh(field.scroll_visible, animate=False)
                 self.complain(f"{why[0].upper()}{why[1:]}. Type “{word}” to apply all the same, or go back.")
+                # The objection takes lines away from the body.
+                self._keep_in_view()
                 return
         if words:
             self._go()

@@ -12,8 +12,11 @@ from textual.widgets import Input, Static
 
 from pgssl_wizard.errors import UnusableInput
 from pgssl_wizard.screens.step import Meaning, Step
-from pgssl_wizard.screens.text import as_ascii, fit, line, lines
+from pgssl_wizard.screens.text import as_ascii, fit, line, lines, some
 from pgssl_wizard.screens.widgets.fields import TextField
+
+#: So many columns the receipt has for an answer.
+_IN_RECEIPT = 20
 
 
 class NameList(Static, can_focus=True):
@@ -153,12 +156,13 @@ class NamesStep(Step):
         return None
 
     def meaning(self) -> Meaning:
+        named, left_out = some(self.query_one(NameList).value, 10)
         return Meaning(
             "What the names are for",
             "verify-full works by each ticked name, and by no other",
             "a name added later means a new certificate",
             "to connect by one of these: name failover names now",
-            configuration=tuple(f"DNS or IP: {name}" for name in self.query_one(NameList).value[:10]),
+            configuration=(*(f"DNS or IP: {name}" for name in named), *([f"and {left_out} more"] if left_out else [])),
             place="In the certificate",
         )
 
@@ -166,4 +170,5 @@ class NamesStep(Step):
         chosen = self.query_one(NameList).value
         if not chosen:
             return ""
-        return chosen[0] + (f" +{len(chosen) - 1}" if len(chosen) > 1 else "")
+        every = ", ".join(chosen)
+        return every if len(every) <= _IN_RECEIPT else f"{chosen[0]} +{len(chosen) - 1}"

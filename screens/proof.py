@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,11 +12,13 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Static
 
+from pgssl_wizard.change.model import Change
+from pgssl_wizard.findings import Finding
 from pgssl_wizard.proof.model import Attempt
 from pgssl_wizard.proof.ways import objection
 from pgssl_wizard.screens.directory import DirectoryStep
 from pgssl_wizard.screens.step import Meaning
-from pgssl_wizard.screens.text import Piece, as_ascii, fit, line, lines, short_path, wrap
+from pgssl_wizard.screens.text import Piece, as_ascii, broken, fingerprint, fit, line, lines, short_path, wrap
 from pgssl_wizard.screens.waiting import WaitingStep
 
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -63,6 +67,8 @@ class ProofStep(WaitingStep):
         count = len([each for each in self._attempts() if each.outcome != "not-tried"])
         if self._is_request:
             return "Nothing of the server has changed."
+        if self.undone and not self._kept:
+            return "Nothing of it is left."
         if self.undone or not count:
             return "What was made for you stays: the CA's directory is yours."
         proof = self.change.proof if self.change is not None else None
@@ -72,7 +78,7 @@ class ProofStep(WaitingStep):
 
     def state_in_words(self) -> Content:
         if self.undone:
-            return line(("undone", "bold"))
+            return line((self.gone_in_words, "bold"))
         if self.waiting:
             return line((f"! {self.countdown()}", "bold"), (" to confirm", "$pg-bar-dim"))
         change = self.change
@@ -93,8 +99,10 @@ class ProofStep(WaitingStep):
         change = self.change
         width = self.body_width()
         rows: list[Content] = []
-        if change is None or self.undone:
-            return [*self._handed_over(width)] if not self.undone else [line(("Files, modes and owners stand as before.", "$pg-muted"))]
+        if change is None:
+            return rows
+        if self.undone:
+            return self._what_stays(change, width)
         rows += self.waiting_rows(width)
         proof = change.proof
         if proof and proof.served:
@@ -137,13 +145,41 @@ class ProofStep(WaitingStep):
             hosts = ", ".join(dict.fromkeys(each.host for each in names))
             rows += [line((text, "$pg-muted")) for text in wrap(f"verify-full by {hosts}", width)]
         for finding in change.findings:
-            rows += [
-                line(("! " if number == 0 and finding.severity != "info" else "  ", "$pg-warn"), text)
-                for number, text in enumerate(wrap(finding.message, width - 2))
-            ]
-        if not self.roomy:
+            rows += self._said(finding, width)
+        if not self._pane_holds_all:
             rows += [Content(""), *self._handed_over(width)]
         return rows
+
+    def _said(self, finding: Finding, width: int) -> list[Content]:
+        return [
+            line(("! " if number == 0 and finding.severity != "info" else "  ", "$pg-warn"), text)
+            for number, text in enumerate(wrap(finding.message, width - 2))
+        ]
+
+    def _what_stays(self, change: Change, width: int) -> list[Content]:
+        """Return what there is after an undo: nothing of a change that no longer stands, only what is the person's."""
+        rows = [line(("Files, modes and owners stand as before.", "$pg-muted"))]
+        if change.state == "rolled-back":
+            for finding in change.findings:
+                rows += self._said(finding, width) if finding.code != "ca-kept" else []
+        for number, place in enumerate(self._kept):
+            rows += [Content("")] if number == 0 else []
+            label = ("Stays, it is yours" if number == 0 else "").ljust(20)
+            rows += [
+                line((label if row == 0 else " " * 20, "$pg-muted"), text) for row, text in enumerate(broken(str(place), width - 20, "/"))
+            ]
+        return rows
+
+    @property
+    def _kept(self) -> list[Path]:
+        """The directories of what an undo leaves where it is."""
+        return list(dict.fromkeys(path.parent for path in self.change.kept)) if self.change is not None else []
+
+    @property
+    def _pane_holds_all(self) -> bool:
+        """Whether what to hand over stands beside, to its last line."""
+        # The two bars and the line above the pane's text.
+        return self.roomy and self._pane(Meaning()).plain.count("\n") + 3 < self.window.height
 
     def _by_kits(self, width: int) -> list[Content]:
         """What roles met that were tried by their kits."""
@@ -222,45 +258,51 @@ class ProofStep(WaitingStep):
                 rows.append(line((fit(label if number == 0 else "", 18), "$pg-muted"), (text, style)))
         return rows
 
-    def _hand_over(self, width: int) -> list[tuple[str, list[str], str]]:
+    def _hand_over(self, width: int, *, short: bool = False) -> list[tuple[str, list[str], str]]:
+        """Return labels, lines of `width` cells and their style; paths are whole, unless `short`: then in one line."""
+
+        def path_in(path: Path) -> list[str]:
+            return [short_path(path, width)] if short else broken(str(path), width, "/")
+
+        def command_in(text: str) -> list[str]:
+            return [part for row in wrap(text, width) for part in broken(row, width, "/")]
+
         change, plan, cluster = self.change, self.app.journey.plan, self.app.journey.cluster
         if change is None or plan is None or cluster is None:
             return []
         found: list[tuple[str, list[str], str]] = []
         if change.effective == "not-reloaded":
-            return self._requested(width)
+            return self._requested(width, path_in)
         if change.trust_anchor:
-            found.append(("Hand to clients", [short_path(change.trust_anchor, width)], "$pg-fg"))
+            found.append(("Hand to clients", path_in(change.trust_anchor), "$pg-fg"))
             if change.trust_anchor_sha256:
-                digest = change.trust_anchor_sha256.upper()
-                text = ":".join(digest[n : n + 2] for n in range(0, len(digest), 2))
-                found.append(("  SHA-256", [text] if len(text) <= width else [text[: width - 12] + "…" + text[-8:]], "$pg-muted"))
+                found.append(("  SHA-256", fingerprint(change.trust_anchor_sha256, width), "$pg-muted"))
         found.append(("Connect with", self._psql(width), "$pg-fg"))
         if plan.answers.clients.roles:
             count = len(plan.answers.clients.roles)
-            place = short_path(plan.answers.clients.directory, width)
-            found.append(("Kits", [place, f"{count}, each to its role alone, over a way that nobody reads"], "$pg-fg"))
+            words = f"{count}, each to its role alone, over a way that nobody reads"
+            found.append(("Kits", [*path_in(plan.answers.clients.directory), words], "$pg-fg"))
         keys = [path for path in change.kept if path.name.endswith(".key")]
         if keys:
-            found.append(("Take offline", [short_path(path, width) for path in keys], "$pg-warn"))
+            found.append(("Take offline", [row for path in keys for row in path_in(path)], "$pg-warn"))
         served = change.proof.served if change.proof else None
         if served and served.chain:
             ends = served.chain[0].not_after
             days = plan.answers.certificate.days
             found.append(("Renew by", [f"{ends - timedelta(days=days / 3):%Y-%m-%d}, a third before its end"], "$pg-fg"))
             lines_of = self.app.journey.upkeep()
-            found.append(("Renewed by" if lines_of.renew else "Watched by", wrap(lines_of.renew or lines_of.check, width), "$pg-fg"))
+            found.append(("Renewed by" if lines_of.renew else "Watched by", command_in(lines_of.renew or lines_of.check), "$pg-fg"))
             if lines_of.renew:
-                found.append(("Watched by", wrap(lines_of.check, width), "$pg-fg"))
+                found.append(("Watched by", command_in(lines_of.check), "$pg-fg"))
         return found
 
-    def _requested(self, width: int) -> list[tuple[str, list[str], str]]:
+    def _requested(self, width: int, path_in: Callable[[Path], list[str]]) -> list[tuple[str, list[str], str]]:
         """Return where the request and its key are, and what comes next."""
         plan = self.app.journey.plan
-        paths = {each.role: short_path(each.path, width) for each in plan.changes} if plan else {}
+        paths = {each.role: path_in(each.path) for each in plan.changes} if plan else {}
         then = wrap("b, or open the wizard again some day: it finds the request, and asks for what the CA sent", width)
         found = [("Send to your CA", "request"), ("Its key waits", "requested-key")]
-        return [*((label, [paths[role]], "$pg-fg") for label, role in found if role in paths), ("Then", then, "$pg-fg")]
+        return [*((label, paths[role], "$pg-fg") for label, role in found if role in paths), ("Then", then, "$pg-fg")]
 
     @property
     def _is_request(self) -> bool:
@@ -292,8 +334,8 @@ class ProofStep(WaitingStep):
         if self.undone:
             return Meaning(
                 "Afterwards",
-                "the server as it was before, proved again",
-                "the CA's directory is yours; delete it if you like",
+                "the server as it was before" + (", proved again" if self.change and self.change.proved else ""),
+                "the CA's directory is yours; delete it if you like" if self._kept else "",
                 "",
                 ("You have", "Mind", ""),
             )
@@ -309,7 +351,7 @@ class ProofStep(WaitingStep):
 
     def _strip(self, meaning: Meaning) -> Content:
         """Where there is no pane, what to hand over stands in the strip, in short; the body has it in full."""
-        handed = {label.strip(): texts for label, texts, _ in self._hand_over(self.main_width() - 14)}
+        handed = {label.strip(): texts for label, texts, _ in self._hand_over(self.main_width() - 18, short=True)}
         if self.undone or not handed:
             return super()._strip(meaning)
         if self._is_request:
@@ -338,6 +380,8 @@ class ProofStep(WaitingStep):
         return lines(rows)
 
     def _pane(self, meaning: Meaning) -> Content:
+        if self.undone:
+            return super()._pane(meaning)
         rows: list[Content | str] = [line(("Hand over", "bold $pg-bright")), ""]
         for label, texts, style in self._hand_over(28):
             rows.append(line((label.strip(), "bold $pg-primary")))
@@ -352,14 +396,18 @@ class ProofStep(WaitingStep):
             return [("Enter", "done"), ("b", "bring the answer"), ("c", "copy the path"), ("F1", "explain")]
         if self.waiting:
             return [("k", "keep"), ("u", "undo"), ("↓", "more"), ("c", "copy"), ("F1", "explain")]
+        if self.undone:
+            return [("Enter", "done"), ("F1", "explain")]
         keys = [("Enter", "done"), ("↓", "more"), ("c", "copy")]
-        if not self.undone and self.change is not None and self.change.id is not None:
+        if self.change is not None and self.change.id is not None:
             keys.append(("u", "undo"))
-        if not self.undone and self.change is not None and self.change.card:
+        if self.change is not None and self.change.card:
             keys.append(("p", "card of the CA"))
         return [*keys, ("F1", "explain")]
 
     def in_words(self) -> str:
+        if self.undone:
+            return self.gone_in_words
         return "proven" if self.change and self.change.proved else "written"
 
     def accept(self) -> None:
@@ -373,6 +421,8 @@ class ProofStep(WaitingStep):
         """The change is made; going back would pretend otherwise."""
         if self.waiting:
             self.complain("The change is made. k keeps it, u undoes it.")
+        elif self.undone:
+            self.complain("The change is undone; Enter ends.")
         elif not self.busy:
             self.complain("The request is written; Enter ends." if self._is_request else "The change is made. u undoes it; Enter ends.")
 
@@ -389,7 +439,9 @@ class ProofStep(WaitingStep):
     def action_copy(self) -> None:
         """Copy the connection string."""
         plan = self.app.journey.plan
-        if plan is not None and self._is_request:
+        if self.undone:
+            self.complain("There is nothing to copy: the change is undone.")
+        elif plan is not None and self._is_request:
             self.app.copy_to_clipboard(next((str(each.path) for each in plan.changes if each.role == "request"), ""))
             self.notify("The request's path is copied, if this terminal passes it on.", markup=False)
         elif plan is not None:

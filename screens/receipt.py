@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from pgssl_wizard.app import WizardApp
-from pgssl_wizard.screens.steps import STEPS, position
+from pgssl_wizard.screens.steps import STEPS, position, sign_of
 from pgssl_wizard.screens.text import as_ascii, fit, line, lines
 
 
@@ -48,7 +48,7 @@ class Receipt(ModalScreen[None]):
         rows = []
         for number, spec in enumerate(STEPS):
             answer = self.app.answered.get(spec.key, "")
-            sign = "◉" if number == self._here else "✓" if answer else "○"
+            sign, _ = sign_of(answer, current=number == self._here)
             on = number == self._index
             style = "bold $pg-mark-fg on $pg-mark" if on else "$pg-fg" if answer else "$pg-muted"
             rows.append(line((fit(f"{'>' if on else ' '} {sign} {spec.name}", 28), style), (fit(answer, 40), style)))

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
 from pgssl_wizard.screens.step import Meaning, Step
-from pgssl_wizard.screens.text import fit, line, lines, short_path
+from pgssl_wizard.screens.text import fit, line, lines, short_path, some
 from pgssl_wizard.screens.widgets.options import Option, Options
 
 _LATER = "not there yet"
@@ -99,7 +99,8 @@ class StartScreen(Step):
             return
         width = self.body_width()
         rows: list[Content] = []
-        for each in found[:12]:
+        told, left_out = some(found, 12)
+        for each in told:
             state = "running" if each.running else "down"
             tls = each.problem or each.tls
             label = fit(each.label or short_path(each.data_directory, 22), 22)
@@ -109,6 +110,8 @@ class StartScreen(Step):
             rows.append(
                 line(sign, label, (fit(each.version, 5), "$pg-muted"), (fit(state, 9), "$pg-muted"), mark, (fit(tls, width - 40), style))
             )
+        if left_out:
+            rows.append(line((f"  and {left_out} more; the next step takes a path", "$pg-muted")))
         if not found:
             rows.append(line(("  none; the next step takes a path", "$pg-muted")))
         content = lines(rows)

@@ -19,7 +19,7 @@ from textual.widgets import Static
 from pgssl_wizard.app import WizardApp
 from pgssl_wizard.errors import WizardError
 from pgssl_wizard.findings import Finding
-from pgssl_wizard.screens.steps import STEPS, position
+from pgssl_wizard.screens.steps import STEPS, position, sign_of
 from pgssl_wizard.screens.text import Piece, as_ascii, fit, line, lines, wrap
 
 #: Below this nothing useful can be shown; 80x24 is what the screens are made for.
@@ -267,9 +267,8 @@ class Step(Screen[None]):
         for number, spec in enumerate(STEPS):
             current = number == place
             answer = self.app.answered.get(spec.key, "")
-            sign, style = ("◉", "bold $pg-primary") if current else ("✓", "$pg-ok") if answer else ("○", "$pg-muted")
-            rows.append(line((sign, style), (f" {spec.name}", "bold $pg-primary" if current else "$pg-muted")))
-            words = f"{self.in_words()} ?" if current and self.in_words() else answer
+            rows.append(line(sign_of(answer, current=current), (f" {spec.name}", "bold $pg-primary" if current else "$pg-muted")))
+            words = (self.in_words() if current else "") or answer
             if words:
                 rows.append(line(("│ ", "$pg-line"), (fit(words, 20).rstrip(), "$pg-muted" if current else "$pg-fg")))
         return lines(rows)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: What the receipt says of a change that no longer stands: a person undid it, or nobody confirmed it.
+UNDONE, PUT_BACK = "undone", "put back"
+
 
 @dataclass(frozen=True, slots=True)
 class StepSpec:
@@ -29,6 +32,15 @@ STEPS: tuple[StepSpec, ...] = (
 )
 
 KEYS = tuple(spec.key for spec in STEPS)
+
+
+def sign_of(answer: str, *, current: bool) -> tuple[str, str]:
+    """Return the sign and its style that a step has in the receipt."""
+    if current:
+        return "◉", "bold $pg-primary"
+    if answer in {UNDONE, PUT_BACK}:
+        return "-", "$pg-muted"
+    return ("✓", "$pg-ok") if answer else ("○", "$pg-muted")
 
 
 def position(key: str) -> int:

@@ -10,8 +10,17 @@ from textual.content import Content
 from textual.worker import Worker, WorkerState
 
 from pgssl_wizard.change.model import Change
+from pgssl_wizard.errors import WizardError
 from pgssl_wizard.screens.step import Step
+from pgssl_wizard.screens.steps import PUT_BACK, UNDONE
 from pgssl_wizard.screens.text import line, wrap
+
+
+def made_in_words(change: Change) -> str:
+    """Return a change that was made in words for the receipt."""
+    if change.confirm_until is not None:
+        return "until confirmed"
+    return "applied" + (", proved" if change.proved else "")
 
 
 class WaitingStep(Step):
@@ -37,6 +46,11 @@ class WaitingStep(Step):
     def change(self) -> Change | None:
         """The change that was applied."""
         return self.app.journey.change
+
+    @property
+    def gone_in_words(self) -> str:
+        """What the receipt says of a change that no longer stands."""
+        return PUT_BACK if self.late else UNDONE
 
     @property
     def waiting(self) -> bool:
@@ -120,8 +134,12 @@ class WaitingStep(Step):
         if event.worker.name != "look":
             self.busy = False
         if event.state == WorkerState.ERROR:
-            if event.worker.name != "look":
-                self.complain_of(event.worker.error)
+            error = event.worker.error
+            if isinstance(error, WizardError) and error.code == "already-rolled-back":
+                self._is_gone()
+                self.redraw()
+            elif event.worker.name != "look":
+                self.complain_of(error)
             return
         self._take(event.worker.result, by_itself=event.worker.name == "look")
 
@@ -131,11 +149,11 @@ class WaitingStep(Step):
         if now is None or self.undone or journey.change is None:
             return
         if now.state == "rolled-back":
-            self.undone = True
-            self.late = by_itself and any(each.code == "rolled-back-because" for each in now.findings)
-            self.app.written = False
+            journey.change = now
+            self._is_gone(late=by_itself and any(each.code == "rolled-back-because" for each in now.findings))
         elif now.state == "applied":
             journey.change = replace(journey.change, state="applied", confirm_until=None)
+            self.app.answered["apply"] = made_in_words(journey.change)
         else:
             # The watchdog is gone, or could not do it.
             stuck = next((each for each in now.findings if each.severity == "error"), None)
@@ -143,3 +161,10 @@ class WaitingStep(Step):
                 return
             self.complain(f"{stuck.message}. {stuck.hint or ''}".strip())
         self.redraw()
+
+    def _is_gone(self, *, late: bool = False) -> None:
+        """From now on everything is as before, and nothing may say otherwise."""
+        self.undone = True
+        self.late = late
+        self.app.written = False
+        self.app.answered["apply"] = self.gone_in_words

@@ -7,7 +7,7 @@ from itertools import groupby
 from textual.content import Content
 
 from pgssl_wizard.plan.model import KnownChange, Plan
-from pgssl_wizard.screens.text import fit, line, lines, wrap
+from pgssl_wizard.screens.text import fit, line, lines, some, wrap
 
 #: So many are listed; `plan --json` has all of them.
 _MOST = 200
@@ -35,12 +35,13 @@ def table(plan: Plan, width: int) -> Content:
         )
     widths = _widths(width)
     rows = [line(("  " + _columns(("who", "from", "known by", "today", "afterwards"), widths), "$pg-muted"))]
-    for kind, found in groupby(plan.known[:_MOST], key=lambda each: each.machine):
+    told, left_out = some(plan.known, _MOST)
+    for kind, found in groupby(told, key=lambda each: each.machine):
         rows.append(line((_KINDS[kind], "bold $pg-bright")))
         for each in found:
             rows += _row(each, widths, width)
-    if len(plan.known) > _MOST:
-        rows.append(line((f"and {len(plan.known) - _MOST} more: plan --json lists them all", "$pg-muted")))
+    if left_out:
+        rows.append(line((f"and {left_out} more: plan --json lists them all", "$pg-muted")))
     return lines(rows)
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from textual.pilot import Pilot
 
 from pgssl_wizard.change.model import Change
-from pgssl_wizard.errors import RolledBack
+from pgssl_wizard.errors import Refused, RolledBack
 from pgssl_wizard.findings import Finding
 from pgssl_wizard.screens.confirm import ConfirmScreen
 from pgssl_wizard.screens.proof import ProofStep
@@ -31,6 +31,7 @@ class _Journey(SampleJourney):
     kept = 0
     undone: tuple[str | None, ...] = ()
     late = False
+    gone = False
 
     def apply(self, report: object, **options: object) -> Change:
         """Return the sample's change, waiting when it is to wait."""
@@ -60,6 +61,8 @@ class _Journey(SampleJourney):
     def undo(self, report: object, change: str | None = None) -> Change:
         """Undo the change."""
         self.undone = (*self.undone, change)
+        if self.gone:
+            raise Refused("the change is rolled back already", code="already-rolled-back")
         assert self.journal is not None
         return replace(self.journal, state="rolled-back", confirm_until=None)
 
@@ -176,6 +179,92 @@ async def test_when_the_time_is_over_the_screen_says_that_everything_was_put_bac
         assert not application.written
         await pilot.press("enter")
     assert application.return_value == 0
+
+
+async def _by_hand(pilot: Pilot[Any], _: _Journey) -> None:
+    await pilot.press("u", "y")
+    await settle(pilot)
+
+
+async def _late(pilot: Pilot[Any], told: _Journey) -> None:
+    await _elsewhere(pilot, told, (Finding("info", "rolled-back-because", "nobody confirmed it until 12:06:04Z"),))
+
+
+async def _elsewhere(pilot: Pilot[Any], told: _Journey, why: tuple[Finding, ...] = ()) -> None:
+    assert told.journal is not None
+    told.journal = replace(told.journal, state="rolled-back", confirm_until=None, findings=why)
+    await a_second_later(pilot, cast("WaitingStep", pilot.app.screen))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+@pytest.mark.parametrize(
+    ("gone", "word"), [(_by_hand, "undone"), (_late, "put back"), (_elsewhere, "undone")], ids=["by hand", "late", "elsewhere"]
+)
+async def test_of_a_change_that_no_longer_stands_nothing_is_handed_out(
+    gone: Callable[[Pilot[Any], _Journey], Awaitable[None]], word: str, size: tuple[int, int]
+) -> None:
+    """Only what stays is named, and the receipt takes back what it said."""
+    application = _App()
+    async with application.run_test(size=size) as pilot:
+        await waiting(pilot)
+        await gone(pilot, application.told)
+        text = shown(pilot)
+        for words in ("psql", "sslmode", "Renew", "Watched", "SHA-256", "until confirmed", "proven", "applied", "c copy", "Hand over"):
+            assert words not in text
+        assert "Stays, it is yours" in text
+        assert "/home/dba/ca" in text
+        assert application.answered["apply"] == word
+        assert ("│ " + word in text) is (size[0] == 120)
+        await pilot.press("c")
+        await settle(pilot)
+        assert "nothing to copy" in current(pilot).problem
+        assert application.clipboard == ""
+        await pilot.press("f2")
+        await settle(pilot)
+        assert "- Apply" in shown(pilot)
+        assert "✓ Apply" not in shown(pilot)
+
+
+async def test_who_undoes_what_was_rolled_back_elsewhere_is_shown_that_it_is_gone() -> None:
+    """A change that stands for good is not looked at every second."""
+    application = _App()
+    application.told.gone = True
+    async with application.run_test(size=(120, 40)) as pilot:
+        await go_on_to(pilot, "proof")
+        assert "sslmode=verify-full" in shown(pilot)
+        await pilot.press("u", "y")
+        await settle(pilot)
+        assert "Undone: everything is as it was before" in shown(pilot)
+        assert "sslmode" not in shown(pilot)
+        assert application.answered["apply"] == "undone"
+
+
+async def test_an_undo_that_leaves_nothing_does_not_speak_of_a_ca_directory() -> None:
+    """And what it could not do is said."""
+    application = _App()
+    async with application.run_test(size=(120, 40)) as pilot:
+        await waiting(pilot)
+        assert application.told.journal is not None
+        why = (Finding("warning", "not-proved", "the files are as before, but the server does not answer"),)
+        application.told.journal = replace(application.told.journal, kept=(), findings=why, proved=False)
+        await pilot.press("u", "y")
+        await settle(pilot)
+        text = shown(pilot)
+        assert "! the files are as before, but the server does not answer" in text
+        assert "CA's directory" not in text
+        assert "proved again" not in text
+
+
+async def test_once_the_change_is_kept_the_receipt_says_that_it_is_applied() -> None:
+    """It waits no longer."""
+    application = _App()
+    async with application.run_test(size=(120, 40)) as pilot:
+        await waiting(pilot)
+        assert "until confirmed" in shown(pilot)
+        await pilot.press("k")
+        await settle(pilot)
+        assert application.answered["apply"] == "applied, proved"
+        assert "until confirmed" not in shown(pilot)
 
 
 def _kept_elsewhere(change: Change) -> Change:
