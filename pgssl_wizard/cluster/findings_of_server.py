@@ -178,4 +178,7 @@ def _reach(cluster: Cluster) -> Iterator[Finding]:
 def _some(things: list[str] | tuple[str, ...], separator: str) -> str:
     """Return the first few, and how many more there are."""
     more = len(things) - _TOLD
-    return separator.join(things[:_TOLD]) + (f", and {more} more" if more > 0 else "")
+    if more <= 1:
+        # Its name takes no more room than the words that would stand for it.
+        return separator.join(things)
+    return f"{separator.join(things[:_TOLD])}, and {more} more"
