@@ -66,7 +66,7 @@ run: $(VENV)/ready-run
 	@$(BIN)/pgssl-wizard practice
 
 test: $(VENV)/ready-test
-	$(BIN)/python -m pytest -q -n auto --dist loadfile
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 # The drivers whose settings the kits spell out; without one, its tests say that they were skipped. Others come from the system.
 drivers: $(VENV)/ready-test
@@ -91,7 +91,7 @@ format: $(VENV)/ready-lint
 	$(BIN)/ruff check --fix .
 
 every-step: servers
-	$(BIN)/python -m pytest -q -n auto --dist load --every-step tests/change/test_every_step.py tests/change/test_every_step_errors.py tests/change/test_every_step_power.py
+	$(BIN)/python -m pytest -q -n auto --dist load --every-step tests/change/test_every_step.py tests/change/test_every_step_errors.py tests/change/test_every_step_power.py tests/change/test_edits.py
 
 # A million inputs by default: make fuzz INPUTS=100000
 INPUTS ?= 1000000

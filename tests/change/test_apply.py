@@ -126,7 +126,7 @@ def test_a_second_change_exchanges_the_pair_in_place_and_can_be_undone_alone(clu
     assert first.proof.served
     assert second.proof.served
     assert first.proof.served.sha256 != second.proof.served.sha256
-    with pytest.raises(Refused, match="changed by somebody since"):
+    with pytest.raises(Refused, match="changed by newer changes since"):
         rollback(cluster.data_directory, first.id)
     assert rollback(cluster.data_directory).id == second.id
     assert planning.snapshot(cluster.base) == between

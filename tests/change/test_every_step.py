@@ -402,11 +402,16 @@ def numbers(config: pytest.Config, stage: Stage, sample: int = SAMPLE) -> Iterat
 
 
 def stage_each(metafunc: pytest.Metafunc, names: Iterable[str]) -> None:
-    """Run a test that asks for `stage` on these scenarios, with `--all-majors` on every server, otherwise on the newest and oldest by turns."""
+    """Run a test that asks for `stage` on these scenarios: each on the newest or the oldest server by turns, with `--every-step` on both.
+
+    With `--all-majors` each has two servers, and every server several of them.
+    """
     majors = list(available())
     ends = majors[::-1][:: max(1, len(majors) - 1)]
     if metafunc.config.getoption("all_majors"):
-        pairs = list(itertools.product(names, majors))
+        half = max(1, len(majors) // 2)
+        turns = [dict.fromkeys((majors[number % len(majors)], majors[(number + half) % len(majors)])) for number in range(len(majors))]
+        pairs = [(name, major) for name, each in zip(names, itertools.cycle(turns), strict=False) for major in each]
     elif metafunc.config.getoption("every_step"):
         pairs = list(itertools.product(names, ends))
     else:
