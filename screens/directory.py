@@ -144,6 +144,8 @@ class DirectoryStep(Step):
         if cluster is None:
             return Meaning("Nothing chosen yet", "", "", "")
         undo = "the running server is asked to reload, twice" if cluster.running else "the change counts from the next start"
+        if cluster.managed_by:
+            undo = f"nothing is written from here: {cluster.managed_by} takes the change"
         reach = cluster.value("listen_addresses") or "nothing"
         return Meaning(
             f"Set up {cluster.label}",
@@ -173,7 +175,8 @@ class DirectoryStep(Step):
                     return options.current.unavailable
             return self.problem or "Choose a data directory, or type its path."
         said = (*self.app.journey.unfinished, *self.app.journey.cluster.findings)
-        stop = next((finding for finding in said if finding.severity == "error"), None)
+        # For a manager there is something to hand over in the end: the walk to it changes nothing.
+        stop = next((finding for finding in said if finding.severity == "error" and finding.code != "managed"), None)
         if stop:
             where = f"{stop.where}: " if stop.where else ""
             return f"{where}{stop.message} {stop.hint or ''}".strip()
