@@ -9,6 +9,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
+# Tests wait for servers about a third of their time, so three share two processors.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n + (n + 1) / 2)))
+
 .PHONY: help run test drivers lint format servers matrix every-step fuzz bench pictures dist clean python
 
 help:
@@ -66,7 +69,7 @@ run: $(VENV)/ready-run
 	@$(BIN)/pgssl-wizard practice
 
 test: $(VENV)/ready-test
-	$(BIN)/python -m pytest -q -n auto --dist worksteal
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 # The drivers whose settings the kits spell out; without one, its tests say that they were skipped. Others come from the system.
 drivers: $(VENV)/ready-test
@@ -78,7 +81,7 @@ servers: $(VENV)/ready-test
 	$(BIN)/python -m tests.servers.fetch
 
 matrix: servers
-	$(BIN)/python -m pytest -q -n auto --dist loadfile --all-majors -m matrix
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal --all-majors -m matrix
 
 lint: $(VENV)/ready-lint
 	$(BIN)/ruff check .
