@@ -62,10 +62,8 @@ def practice(call: Call) -> int:
 @_DIRECTORY
 def inspect(call: Call, data_directory: Path) -> int:
     """What is there: version, settings and their sources, certificates, rules, findings. Reads only."""
-    from pgssl_wizard.change.pending import remarks  # noqa: PLC0415
-
     cluster = call.journey.inspect(data_directory)
-    said = remarks(cluster.data_directory)
+    said = call.journey.unfinished
     if call.as_json:
         from pgssl_wizard.cli.json_out import cluster_to_json  # noqa: PLC0415
 
@@ -222,7 +220,6 @@ def verify(
 ) -> int:
     """Proof by real connections: served = on disk = configured, every sslmode with and without the right root, and every way in."""
     from pgssl_wizard.change.after import known_here  # noqa: PLC0415
-    from pgssl_wizard.change.pending import remarks  # noqa: PLC0415
     from pgssl_wizard.proof import named  # noqa: PLC0415
     from pgssl_wizard.proof.names import source_of  # noqa: PLC0415
     from pgssl_wizard.proof.serialise import proof_to_json  # noqa: PLC0415
@@ -246,7 +243,7 @@ def verify(
             shown, said = [own.shown], own.findings
         known = known_here(cluster)
         proof = prove(cluster, root=root, user=journey.user, database=journey.database, shown=shown, ways=True, known=known)
-        said = (*said, *remarks(cluster.data_directory))
+        said = (*said, *journey.unfinished)
     else:
         theirs = named.named_elsewhere(certificate, key, user=journey.user) if certificate and key else None
         proof = verify_remote(

@@ -112,7 +112,7 @@ def name_counts_after_password(client: Client, cluster: Cluster, shown: ClientCe
     """
     decision = decision_on(client, cluster, tls=True, shown=shown)
     by_name = decision.decision == "reject" and decision.name_compared is not None
-    return by_name and _PLAIN_METHODS.get(decision.method or "") == 0
+    return by_name and decision.method in PASSWORD_METHODS
 
 
 def decision_on(client: Client, cluster: Cluster, *, tls: bool, shown: ClientCertificate | None = None) -> Decision:
